@@ -78,8 +78,8 @@ describe('ids', () => {
       code: 1,
       stdout: '',
       stderr:
-        "recvae: --history is '@angular/core,rxjs': cannot read angular/core,rxjs: ENOENT: no such file or directory, open " +
-        "'angular/core,rxjs'; @ before the first id names a file with one id per line; if the id itself begins with @, " +
+        "recvae: --history is '@angular/core,rxjs': cannot open angular/core,rxjs: no such file or directory (ENOENT); " +
+        "@ before the first id names a file with one id per line; if the id itself begins with @, " +
         'write @@angular/core,rxjs\n',
     });
   });

@@ -431,7 +431,7 @@ describe('on the command line', () => {
     writePlanted(folder);
     const cases: [string[], number, RegExp][] = [
       [['likes.csv', '--out', 'a.html'], 1, /cannot read likes.csv: .*is not valid JSON; allowed: JSON/s],
-      [['nobody.json', '--out', 'a.html'], 1, /cannot read nobody.json|ENOENT.*nobody.json/],
+      [['nobody.json', '--out', 'a.html'], 1, /cannot open nobody.json: no such file or directory/],
       [['likes.csv', '--out', 'likes.csv'], 2, /--out is 'likes.csv', as is <json-file>/],
       [['likes.csv'], 2, /--out is missing; --help/],
     ];

@@ -541,7 +541,7 @@ describe('a tuned comparison', () => {
   });
 
   test('budget', async () => {
-    await expect(compare(planted(), { budget: 3 })).rejects.toThrow('budget is 3; allowed: none without tune');
+    await expect(compare(planted(), { budget: 3 })).rejects.toThrow('budget is 3; allowed: only where tune is true');
     await expect(compare(planted(), { tune: true, budget: 0 })).rejects.toThrow(
       'budget is 0; allowed: a whole number from 1',
     );
@@ -634,7 +634,7 @@ describe('the command line', () => {
     const alone = await recvae(folder, ['compare', 'likes.csv', '--budget', '2']);
     expect(alone).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('budget is 2; allowed: none without tune'),
+      stderr: expect.stringContaining('budget is 2; allowed: only where tune is true'),
     });
   });
 

@@ -113,6 +113,8 @@ export declare class NativeHistories {
   constructor(path: string | undefined | null, run: NativeRun)
   /** The histories that come next, as soon as there is one; none at the end. */
   next(): Promise<Array<NativeHistory>>
+  /** The first key so far that a line has and nobody reads. */
+  skipped(): NativeSkippedKey | null
 }
 
 /** Users x items. */
@@ -724,6 +726,14 @@ export interface NativeShape {
   weighted: boolean
   /** Threads to compute with. */
   threads?: number
+}
+
+/** A key of a line that nobody reads. */
+export interface NativeSkippedKey {
+  /** The key. */
+  key: string
+  /** Number of the line, from 1. */
+  line: number
 }
 
 /** Where counts lie. */

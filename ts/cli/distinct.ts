@@ -48,6 +48,18 @@ export function refuseSame({ inputs = {}, outputs, updates = [] }: Files): void 
   }
 }
 
+/**
+ * Fails for a flag that names one file twice, by whatever names.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
+ */
+export function refuseTwice(flag: string, paths: readonly string[]): void {
+  const files = filesOf({ [flag]: paths }, 0);
+  const again = files.find(({ identity }, at) => files.slice(0, at).some((file) => file.identity === identity));
+  if (again === undefined) return;
+  throw new RecvaeError('INVALID_ARGUMENT', `${flag} has '${again.path}' twice; allowed: each file once`);
+}
+
 /** The files that an `<input>` or a `--history` stands for: a file, those of a folder, those that a pattern means. */
 export function filesBehind(input: string | undefined): string[] {
   if (input === undefined || description.datasets.includes(input)) return [];

@@ -50,7 +50,7 @@ export async function readIds(text: string, flag: string, signal: AbortSignal): 
     signal.throwIfAborted();
     const { code, message } = toRecvaeError(thrown);
     const help = `@ before the first id names a file with one id per line; if the id itself begins with @, write @${text}`;
-    throw new RecvaeError(code, `${flag} is '${text}': cannot read ${path}: ${message}; ${help}`, { cause: thrown });
+    throw new RecvaeError(code, `${flag} is '${text}': ${message}; ${help}`, { cause: thrown });
   }
   try {
     return ids(new TextDecoder('utf-8', { fatal: true }).decode(bytes), /\r?\n/);

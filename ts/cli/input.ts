@@ -213,8 +213,7 @@ async function withParts(
 /** Whether a folder is a split in the layout of the official scripts, and not one of files of rows. */
 function isSplit(folder: string, { format }: InputFlags): boolean {
   if (isTable(folder) || format !== undefined) return false;
-  if (description.officialFiles.some((name) => existsSync(join(folder, name)))) return true;
-  return textFiles(folder, {}) === undefined;
+  return description.officialFiles.some((name) => existsSync(join(folder, name)));
 }
 
 /** The files behind `<input>` if the core reads them all, with their format if they are a published data set. */

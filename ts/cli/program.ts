@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { invalid } from '../runtime/check.js';
 import { toRecvaeError } from '../runtime/errors.js';
 import { noBinary } from '../runtime/native.js';
 import { addCompletion } from './completion.js';
@@ -98,6 +99,15 @@ function commandIn(words: string[]): string | undefined {
   }
 }
 
+/** Fails for `help` of a command that there is not, where commander shows all commands as if nothing were wrong. */
+function refuseHelp(program: Command, words: string[]): void {
+  const at = words.indexOf('help');
+  const asked = words[at + 1];
+  if (commandIn(words) !== 'help' || asked === undefined || asked.startsWith('-')) return;
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (!names.includes(asked)) throw invalid('<command>', asked, names.join(', '));
+}
+
 /** Runs the command that the process was started with, and gives its exit code. */
 export async function run(): Promise<number> {
   listenTo(process.argv.slice(2));
@@ -115,6 +125,7 @@ export async function run(): Promise<number> {
   if (noBinary) message(`recvae: ${noBinary.message}`);
   try {
     const program = await createProgram(commandIn(process.argv.slice(2)));
+    refuseHelp(program, process.argv.slice(2));
     await program.parseAsync();
     return 0;
   } catch (thrown) {

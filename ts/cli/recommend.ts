@@ -286,6 +286,14 @@ function isTabular(flags: Flags): boolean {
 
 /** The histories in lines of JSON. What comes before a bad line is handed out. */
 async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal): AsyncGenerator<UserRequest> {
+  let told = false;
+  const tell = () => {
+    const skipped = told ? null : lines.skipped();
+    if (!skipped) return;
+    told = true;
+    const { key, line } = skipped;
+    message(`warning: key '${key}' of line ${line} is not read; those read are user, items, allow and deny`);
+  };
   const next = async () => {
     try {
       return await guardAsync(() => lines.next());
@@ -294,7 +302,10 @@ async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal):
       throw thrown;
     }
   };
-  for (let histories = await next(); histories.length > 0; histories = await next()) yield* histories;
+  for (let histories = await next(); histories.length > 0; histories = await next()) {
+    tell();
+    yield* histories;
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { ModelHolder } from '../serve/holder.js';
-import { createServer, SERVER_LIMITS } from '../serve/server.js';
+import { checkServer, createServer, SERVER_LIMITS } from '../serve/server.js';
 import { parseBytes } from './common-flags.js';
 import { warnOfFallback } from './fallback.js';
 import { MODEL_FILE, parseNumber } from './flags.js';
@@ -66,19 +66,24 @@ async function run(file: string, flags: Flags): Promise<void> {
     throw new RecvaeError('INVALID_ARGUMENT', `--watch is ${watch}; allowed: a number of seconds, 0.01 or more`);
   }
   const apiKey = keyIn(flags);
-  const holder = await ModelHolder.open(file, {
-    load: { mmap: flags.mmap ?? false },
-    onSwap: ({ model, generation }) =>
-      message(`${model.kind} with ${model.itemIds.length} items serves: ${file}`, { event: 'loaded', generation }),
-    onError: (error) => failed(error),
-  });
-  warnOfFallback(file, holder.current.model, 'training anew changes it');
-  const server = await createServer(holder, {
+  const options = {
     ...(apiKey !== undefined && { apiKey }),
     ...(bodyLimit !== undefined && { bodyLimit }),
     ...(maxConcurrent !== undefined && { maxConcurrent }),
     ...(maxK !== undefined && { maxK }),
+  };
+  checkServer(options);
+  const holder = await ModelHolder.open(file, {
+    load: { mmap: flags.mmap ?? false },
+    onSwap: ({ model, generation }) => {
+      // The first one waits for the address.
+      const state = generation === 1 ? 'is loaded' : 'serves';
+      message(`${model.kind} with ${model.itemIds.length} items ${state}: ${file}`, { event: 'loaded', generation });
+    },
+    onError: (error) => failed(error),
   });
+  warnOfFallback(file, holder.current.model, 'training anew changes it');
+  const server = await createServer(holder, options);
   function failed(thrown: unknown): void {
     server.reloadFailed();
     message(`warning: the model was not loaded anew, and the old one serves on: ${toRecvaeError(thrown).message}`, {

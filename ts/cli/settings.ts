@@ -10,13 +10,16 @@ export function addSetting(text: string, before: Record<string, unknown> = {}): 
   return { ...before, [text.slice(0, at)]: parse(text.slice(at + 1)) };
 }
 
+/** What people write for numbers; `0x10` and `1_000` are words. */
+const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
 /** JSON, or a word. */
 export function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     // `.005` is a number to people, though not to JSON.
-    return /^[-+]?\.?\d/.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
+    return DECIMAL.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
   }
 }
 

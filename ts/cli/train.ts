@@ -17,7 +17,7 @@ import { blendWords } from './blend.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, refuseSame } from './distinct.js';
+import { filesBehind, refuseSame, refuseTwice } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
@@ -222,6 +222,7 @@ function refusePrecision(model: string, { precision }: Flags, options: OptionDes
 
 /** Parts are a blend's, which has nothing else. */
 function refuseParts(model: string, { parts }: Flags): void {
+  if (parts !== undefined) refuseTwice('--parts', parts);
   if ((model === 'blend') === (parts !== undefined)) return;
   const text =
     model === 'blend'

@@ -241,7 +241,7 @@ function render({ model, search, metric, users, trials, space, test, seconds, ve
     verdict,
     '',
     test === null
-      ? 'There are no test users: expect less of new users than of those that the options were chosen by.'
+      ? 'There are no test users with anything to find: expect less of new users than of those that the options were chosen by.'
       : `On ${users.test} test users, measured once:\n\n${table(
           [model, 'test'],
           Object.entries(test).map(([name, value]) => [name, withError(value)]),

@@ -19,7 +19,7 @@ import { DEFAULT_TRIALS } from '../search/find-best.js';
 import { Journal, type JournalHeader } from '../search/journal.js';
 import { Samples } from '../search/samples.js';
 import type { Space } from '../search/spaces.js';
-import { estimated, type Step, sized, type Trained, type TrainRun, train } from '../search/train.js';
+import { canSearch, estimated, type Step, sized, type Trained, type TrainRun, train } from '../search/train.js';
 import { completeOptions, type TrialResult, validate } from '../search/trials.js';
 import { addBlend, blendTask, byCost, reportOf } from './compare/blend.js';
 import { Course } from './compare/course.js';
@@ -159,7 +159,7 @@ export async function compareOn(
     testUsers: data.test.nScored,
     seed,
     metric,
-    effort: effortOf(options),
+    effort: effortOf(data, options),
     models: compared,
     skipped,
     ...(blend && { blend }),
@@ -297,9 +297,10 @@ function checkTunable({ validation }: Split, { tune }: CompareOptions): void {
 }
 
 /** The rule of {@link CompareOptions.search} in words. */
-function effortOf({ search = true, tune = false, budget = DEFAULT_TRIALS, budgetMinutes }: CompareOptions): string {
-  const rule = !search
-    ? 'no options were searched'
+function effortOf(data: Split, options: CompareOptions): string {
+  const { search = true, tune = false, budget = DEFAULT_TRIALS, budgetMinutes } = options;
+  const rule = !canSearch({ search }, data)
+    ? `no options were searched${search ? ', for there are no validation users to search them on' : ''}`
     : tune
       ? `${budget} trials of each model that has options to search`
       : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s ${COSTLY_FITS} of ` +

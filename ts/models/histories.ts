@@ -80,7 +80,7 @@ export interface ReadHistory extends History {
   user: string;
   /** Ids of the user's items: of lists as they stand there, of rows without an order. */
   items: string[];
-  /** In lines of `{"user", "items"}`: the only items that may come. */
+  /** In lines of `{"user", "items"}`, of which no other keys are read: the only items that may come. */
   allow?: string[];
   /** The same of items that must not come. */
   deny?: string[];

@@ -60,7 +60,7 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   const code = typeof mark === 'string' ? mark : undefined; // of a DOMException it is a number
   const known = code !== undefined && CODES.has(code);
   if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
-  if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });
+  if (syscall !== undefined) return new RecvaeError('IO', wordsOf(thrown), { cause: thrown });
   // napi could not convert an argument: `StringExpected`, `InvalidArg`, …; or Node takes no such path: one with a null
   // byte.
   if (code === 'InvalidArg' || code === 'ERR_INVALID_ARG_VALUE' || code?.endsWith('Expected')) {
@@ -69,6 +69,13 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   // What napi makes of a panic has no more than its message.
   const calls = code === 'GenericFailure' ? native.panicCalls(thrown.message) : null;
   return new RecvaeError('INTERNAL', `internal error: ${thrown.message}${calls ?? ''}`, { cause: thrown });
+}
+
+/** What Node says of one file, `ENOENT: no such file or directory, open 'x'`, in the words of the core. */
+function wordsOf({ message, code, syscall, path }: NodeJS.ErrnoException): string {
+  const [, what] = /^\w+: (.*), \w+ '.*'$/s.exec(message) ?? [];
+  if (what === undefined || path === undefined || message.includes("' -> '")) return message;
+  return `cannot ${syscall} ${path}: ${what} (${code})`;
 }
 
 /** Calls into the binding, whose failures become {@link RecvaeError}s. */

@@ -97,6 +97,11 @@ function spaceOf(model: ModelName, options: Record<string, unknown>): Space {
   return space;
 }
 
+/** Whether {@link train} searches where there is something to search: that takes users to compare trials on. */
+export function canSearch({ search }: Pick<TrainRun, 'search'>, { validation }: Split): boolean {
+  return search !== false && validation.nScored > 0;
+}
+
 /** Estimated seconds of the reference machine that {@link train} takes at most. */
 export function estimated(
   model: ModelName,
@@ -106,7 +111,7 @@ export function estimated(
   { search, trials }: Pick<TrainRun, 'search' | 'trials'>,
 ): number {
   const fit = secondsOf({ model, options }, data);
-  if (search === false || data.validation.nScored === 0 || Object.keys(space).length === 0) return fit;
+  if (!canSearch({ search }, data) || Object.keys(space).length === 0) return fit;
   if (trials !== undefined) return trials * fit;
   const highest = costliest(space, (point) => secondsOf({ model, options: { ...options, ...point } }, data));
   return Math.min(allowance(fit, highest), MOST_TRIALS * highest);
@@ -185,8 +190,7 @@ export async function train(
   space: Space = spaceOf(model, options),
 ): Promise<Trained> {
   const names = Object.keys(space);
-  const wanted = run.search !== false && data.validation.nScored > 0 && names.length > 0;
-  if (wanted) return searched(model, options as Record<string, Json>, space, data, run, onStep);
+  if (canSearch(run, data) && names.length > 0) return searched(model, options as Record<string, Json>, space, data, run, onStep);
   const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch, done: shareDone(epoch) });
   onStep({ stage: 'fit' });
   const { threads, signal, info, memoryLimit, beside = 0 } = run;

@@ -71,6 +71,10 @@ function refusalOf({ message, validation }: FastifyError): string {
   switch (keyword) {
     case 'additionalProperties':
       return `a key of body${instancePath} is '${params.additionalProperty}'; /openapi.json tells which are allowed`;
+    case 'enum': {
+      const allowed = (params.allowedValues as unknown[]).map((value) => `'${value}'`).join(', ');
+      return `body${instancePath} is something else; allowed: ${allowed}`;
+    }
     // Only ids have these. The number is not shown: what was sent may have been another one, which JSON.parse()
     // rounded.
     case 'exclusiveMaximum':

@@ -75,7 +75,7 @@ const IDLE = 50;
  */
 export async function createServer<P>(holder: ModelHolder<P>, options: ServerOptions = {}): Promise<RecommendServer> {
   checkInstance(holder, 'holder', ModelHolder);
-  const { apiKey, limits } = checked(options);
+  const { apiKey, limits } = checkServer(options);
   const { fastify } = await import(/* webpackIgnore: true */ 'fastify').catch(absent('the server', 'fastify'));
   const server = fastify({
     bodyLimit: limits.bodyLimit,
@@ -156,7 +156,8 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   };
 }
 
-function checked(options: ServerOptions): { apiKey: string | undefined; limits: Record<Limit, number> } {
+/** Finds what is not allowed before a model is loaded, and completes the limits. */
+export function checkServer(options: ServerOptions): { apiKey: string | undefined; limits: Record<Limit, number> } {
   knownKeys(options, KEYS, 'options');
   const { apiKey, ...given } = options;
   if (apiKey !== undefined && (typeof apiKey !== 'string' || apiKey === '')) {

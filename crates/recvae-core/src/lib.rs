@@ -152,7 +152,7 @@ pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
     ArrowHistories, ArrowHistory, ArrowReader, ColumnRows, Encoding, Escape, Format, HistoryLine, HistoryLines,
-    HistoryReader, LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout, Quote, ReadOptions, TimeColumn, TimeUnit,
+    HistoryReader, LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout, Quote, ReadOptions, SkippedKey, TimeColumn, TimeUnit,
     check_files_until, first_line_until, published_files, read_files_until, read_interactions, read_interactions_until,
     read_shard_until, read_stream_until, without_marks_until,
 };

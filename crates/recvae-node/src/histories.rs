@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Env;
 use napi_derive::napi;
-use recvae_core::{HistoryLine, HistoryReader};
+use recvae_core::{HistoryLine, HistoryReader, SkippedKey};
 
 use crate::error::{IntoNode, Result};
 use crate::run::{Flag, NativeRun};
@@ -22,6 +22,15 @@ pub struct NativeHistory {
     pub allow: Option<Vec<String>>,
     /// Items that must not come.
     pub deny: Option<Vec<String>>,
+}
+
+/// A key of a line that nobody reads.
+#[napi(object, object_from_js = false)]
+pub struct NativeSkippedKey {
+    /// The key.
+    pub key: String,
+    /// Number of the line, from 1.
+    pub line: f64,
 }
 
 /// Reads histories, until its run is stopped.
@@ -51,6 +60,13 @@ impl NativeHistories {
             move || reader.lock().unwrap_or_else(PoisonError::into_inner).0.next_histories().into_node(),
             |histories: Vec<HistoryLine>| histories.into_iter().map(NativeHistory::from).collect::<Vec<_>>(),
         )
+    }
+
+    /// The first key so far that a line has and nobody reads.
+    #[napi(catch_unwind)]
+    pub fn skipped(&self) -> Result<Option<NativeSkippedKey>> {
+        let reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(reader.0.skipped().cloned().map(|SkippedKey { key, line }| NativeSkippedKey { key, line: line as f64 }))
     }
 }
 

@@ -27,6 +27,18 @@ const LEAST_PACE = 0.2;
 /** The longest that a timer of Node waits, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
+/** The most that each may have of what there is, if those that need less leave the rest to the others. */
+function fairShare(left: number, needs: readonly number[]): number {
+  const ordered = [...needs].sort((a, b) => a - b);
+  let rest = left;
+  for (const [at, need] of ordered.entries()) {
+    const share = rest / (ordered.length - at);
+    if (need > share) return share;
+    rest -= need;
+  }
+  return left;
+}
+
 /** Watches over a comparison. */
 export class Course {
   readonly #tasks: readonly Task[];
@@ -56,14 +68,16 @@ export class Course {
     return `one fit takes about ${fit} minutes, and ${rest} of budgetMinutes (${this.#options.budgetMinutes}) are left`;
   }
 
-  /** When the search of a model has to be done, on the clock of `performance`: each has a share by its estimate. */
+  /**
+   * When the search of a model has to be done, on the clock of `performance`: all have the same time, where they need
+   * it by their estimates. What one leaves over goes to those after it, which take longer.
+   */
   deadline(index: number): number | undefined {
     if (this.#end === undefined) return undefined;
     const now = performance.now();
-    const { seconds, fitSeconds } = this.#tasks[index]!;
-    const all = this.#tasks.slice(index).reduce((sum, task) => sum + task.seconds, 0);
-    const share = ((this.#end - now) * seconds) / Math.max(all, 1e-9);
-    return Math.min(now + Math.max(share, 1500 * fitSeconds * this.#pace), this.#end);
+    const needs = this.#tasks.slice(index).map(({ seconds }) => 1000 * seconds * this.#pace);
+    const share = fairShare(this.#end - now, needs);
+    return Math.min(now + Math.max(share, 1500 * this.#tasks[index]!.fitSeconds * this.#pace), this.#end);
   }
 
   /** What work gives, or `undefined` if it has not ended when the comparison has to. */

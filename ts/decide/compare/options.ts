@@ -146,19 +146,33 @@ export function checkCompare(options: CompareOptions): void {
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
   if (search !== undefined && typeof search !== 'boolean') throw invalid('search', search, 'true or false');
   if (examples !== undefined && typeof examples !== 'boolean') throw invalid('examples', examples, 'true or false');
-  if (search === false && tune) throw invalid('tune', tune, 'false where search is');
+  if (search === false && tune) throw invalid('tune', tune, 'only where options are searched');
   if (budgetMinutes !== undefined && !(budgetMinutes > 0 && budgetMinutes < Infinity)) {
     throw invalid('budgetMinutes', budgetMinutes, 'a number above 0');
   }
   if (journal !== undefined) checkString(journal, 'journal');
   if (budget !== undefined) checkTrials(budget, 'budget');
-  if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
+  if (budget !== undefined && !tune) throw invalid('budget', budget, 'only where tune is true');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) {
     const own = complete(name, options);
     const compute = toJson(computeFor(name, options, own));
     guard(() => native.checkFit(name, toJson(own), threads, undefined, undefined, compute));
+  }
+  checkCompute(options);
+}
+
+/** Fails for what computes that no compared model can choose; `auto` and what they have anyway say nothing. */
+function checkCompute(options: CompareOptions): void {
+  const models = order(options.models);
+  const chosen = models.map((name) => computeFor(name, options, complete(name, options)));
+  for (const { name, default: usual } of description.compute) {
+    const key = name as keyof ComputeOptions;
+    const given = options[key];
+    if (given === undefined || given === 'auto' || given === usual) continue;
+    if (chosen.some((compute) => compute[key] !== undefined)) continue;
+    throw invalid(name, given, `${usual} where only ${models.join(', ')} are compared`);
   }
 }
 

@@ -32,7 +32,7 @@ pub use columns::{ColumnRows, TimeColumn};
 pub(crate) use delimited::columns;
 use formats::Shape;
 pub use formats::{Encoding, Escape, Format, LAYOUTS, Layout, Quote, TimeUnit};
-pub use histories::{HistoryLine, HistoryLines, HistoryReader};
+pub use histories::{HistoryLine, HistoryLines, HistoryReader, SkippedKey};
 use input::{Input, Latin1, begins_with_mark, decoded, unmarked};
 use plan::Plan;
 pub use plan::ReadOptions;

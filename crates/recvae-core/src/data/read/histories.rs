@@ -1,13 +1,14 @@
 //! Histories as NDJSON that comes in pieces: one `{"user": "u1", "items": ["a", "b"]}` per line, blank lines aside.
 //!
 //! A line may have the lists `allow` and `deny`, too: of the only items that may come for it, and of items that must
-//! not. Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Other keys are skipped.
+//! not. Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Other keys are skipped, and
+//! the first one is kept, so that a misspelt `deny` can be told.
 
 use std::fmt;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::input::{Input, MARK, decoded};
 use super::json_values::{Id, IdList, Key};
@@ -38,6 +39,16 @@ pub struct HistoryLines {
     held: Vec<u8>,
     /// Number of lines before it.
     lines: u64,
+    skipped: Option<SkippedKey>,
+}
+
+/// A key that a line has and nobody reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// The key as it stands there.
+    pub key: String,
+    /// Number of the line, from 1.
+    pub line: u64,
 }
 
 /// What a line should be, for messages.
@@ -46,7 +57,7 @@ const EXAMPLE: &str = r#"allowed: {"user":"u1","items":["a","b"]}"#;
 impl HistoryLines {
     /// Waits for the first bytes of what errors call `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), held: Vec::new(), lines: 0 }
+        Self { path: path.into(), held: Vec::new(), lines: 0, skipped: None }
     }
 
     /// Takes the next bytes, and appends the histories in the lines that they end.
@@ -78,7 +89,7 @@ impl HistoryLines {
     ///
     /// # Errors
     /// As [`HistoryLines::push`].
-    pub fn finish(mut self, histories: &mut Vec<HistoryLine>) -> Result<()> {
+    pub fn finish(&mut self, histories: &mut Vec<HistoryLine>) -> Result<()> {
         let line = std::mem::take(&mut self.held);
         self.line(&line, histories)
     }
@@ -110,8 +121,16 @@ impl HistoryLines {
                 id(&self.path, at, format_args!("{name}[{place}]"), item.as_bytes())?;
             }
         }
+        if let (None, Some(key)) = (&self.skipped, row.skipped.take()) {
+            self.skipped = Some(SkippedKey { key, line });
+        }
         histories.push(row.into_history());
         Ok(())
+    }
+
+    /// The first key of the lines so far that is none of `user`, `items`, `allow` and `deny`.
+    pub fn skipped(&self) -> Option<&SkippedKey> {
+        self.skipped.as_ref()
     }
 }
 
@@ -121,8 +140,9 @@ const PIECE: usize = 1 << 16;
 /// Reads histories out of a file, a pipe or standard input, plain or compressed as by [`super::read_interactions`], in
 /// memory of one line and one piece.
 pub struct HistoryReader {
-    /// None at the end.
-    lines: Option<HistoryLines>,
+    lines: HistoryLines,
+    /// Whether nothing can be read any more.
+    ended: bool,
     input: Source,
     /// What is wrong behind the histories that were handed out.
     failed: Option<Error>,
@@ -157,8 +177,13 @@ impl HistoryReader {
     }
 
     fn new(path: &Path, input: Input, cancel: &Cancel) -> Self {
-        let (lines, input) = (Some(HistoryLines::new(path)), Source::Opened(input));
-        Self { lines, input, failed: None, cancel: cancel.clone() }
+        let (lines, input) = (HistoryLines::new(path), Source::Opened(input));
+        Self { lines, ended: false, input, failed: None, cancel: cancel.clone() }
+    }
+
+    /// [`HistoryLines::skipped`] of what has been read.
+    pub fn skipped(&self) -> Option<&SkippedKey> {
+        self.lines.skipped()
     }
 
     /// The histories that come next, as soon as there is one; none at the end.
@@ -169,18 +194,23 @@ impl HistoryReader {
     pub fn next_histories(&mut self) -> Result<Vec<HistoryLine>> {
         let mut histories = Vec::new();
         let mut piece = vec![0; PIECE];
-        while let (true, None, Some(lines)) = (histories.is_empty(), &self.failed, &mut self.lines) {
+        while histories.is_empty() && self.failed.is_none() && !self.ended {
             let read = match self.input.read(&mut piece) {
-                Ok(0) => self.lines.take().map_or(Ok(()), |lines| lines.finish(&mut histories)),
-                Ok(n) => lines.push(&piece[..n], &mut histories),
+                Ok(0) => {
+                    self.ended = true;
+                    self.lines.finish(&mut histories)
+                }
+                Ok(n) => self.lines.push(&piece[..n], &mut histories),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
-                Err(error) => Err(self.cancel.check().err().unwrap_or_else(|| read_error(&lines.path, None, error))),
+                Err(error) => {
+                    Err(self.cancel.check().err().unwrap_or_else(|| read_error(&self.lines.path, None, error)))
+                }
             };
             self.failed = read.err();
         }
         match self.failed.take() {
             Some(error) if histories.is_empty() => {
-                self.lines = None;
+                self.ended = true;
                 Err(error)
             }
             failed => {
@@ -218,6 +248,8 @@ struct Row {
     found: [bool; 4],
     /// Whether the user or an id of a list is a number of more digits than the parser keeps.
     is_long: [bool; 4],
+    /// The first key that is none of these.
+    skipped: Option<String>,
 }
 
 impl Row {
@@ -255,7 +287,7 @@ impl<'de> Visitor<'de> for &mut Row {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(column) = map.next_key_seed(Key(KEYS.map(Some)))? {
+        while let Some(column) = map.next_key_seed(KnownKey(&mut self.skipped))? {
             let Some(column) = column else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -274,6 +306,33 @@ impl<'de> Visitor<'de> for &mut Row {
     }
 }
 
+/// Which of [`KEYS`] a key is; the first one that is none of them is kept.
+struct KnownKey<'a>(&'a mut Option<String>);
+
+impl<'de> DeserializeSeed<'de> for KnownKey<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KnownKey<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        let found = Key(KEYS.map(Some)).visit_str(key)?;
+        if found.is_none() && self.0.is_none() {
+            *self.0 = Some(key.to_owned());
+        }
+        Ok(found)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,6 +343,22 @@ mod tests {
         let pieces = bytes.chunks(piece).try_for_each(|piece| lines.push(piece, &mut histories));
         let result = pieces.and_then(|()| lines.finish(&mut histories));
         (histories, result.err().map(|error| error.to_string()))
+    }
+
+    #[test]
+    fn the_first_key_that_nobody_reads_is_kept() {
+        let text = "{\"user\":\"a\",\"items\":[]}\n\n{\"user\":\"b\",\"deni\":[\"x\"],\"items\":[],\"at\":{\"user\":1}}\n\
+                    {\"at\":1,\"user\":\"c\",\"items\":[]}";
+        for piece in [1, 7, 1000] {
+            let (mut lines, mut histories) = (HistoryLines::new("h"), Vec::new());
+            text.as_bytes().chunks(piece).try_for_each(|piece| lines.push(piece, &mut histories)).unwrap();
+            lines.finish(&mut histories).unwrap();
+            assert_eq!(histories.len(), 3);
+            assert_eq!(lines.skipped(), Some(&SkippedKey { key: "deni".into(), line: 3 }));
+        }
+        let mut lines = HistoryLines::new("h");
+        lines.push(b"{\"user\":\"a\",\"items\":[],\"allow\":[],\"deny\":[]}\n", &mut Vec::new()).unwrap();
+        assert_eq!(lines.skipped(), None);
     }
 
     #[test]
