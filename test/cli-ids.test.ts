@@ -79,7 +79,7 @@ describe('ids', () => {
       stdout: '',
       stderr:
         "recvae: --history is '@angular/core,rxjs': cannot open angular/core,rxjs: no such file or directory (ENOENT); " +
-        "@ before the first id names a file with one id per line; if the id itself begins with @, " +
+        '@ before the first id names a file with one id per line; if the id itself begins with @, ' +
         'write @@angular/core,rxjs\n',
     });
   });
@@ -122,6 +122,11 @@ describe('histories', () => {
       return JSON.parse(stdout).items as string[];
     };
     const [best, second] = await ask({});
+    const misspelt = await recvae(folder, ['recommend', 'm.st', '-k', '1'], { input: line({ deni: [best] }) });
+    expect(JSON.parse(misspelt.stdout).items).toEqual([best]);
+    expect(misspelt.stderr).toBe(
+      "warning: key 'deni' of line 1 is not read; those read are user, items, allow and deny\n",
+    );
     expect(await ask({ deny: [best] })).toEqual([second, expect.any(String)]);
     expect(await ask({ allow: [second, 'i0-0'] })).toEqual([second, 'i0-0']);
     expect(await ask({ allow: [] })).toEqual([]);

@@ -300,6 +300,17 @@ describe('the jobs', () => {
     expect([stdout, JSON.parse(readFileSync(join(folder, 'split.json'), 'utf8')).file]).toEqual(['', 'other']);
   });
 
+  test('a folder of rows is none of a split because it has another file, or nothing', async () => {
+    const folder = planted();
+    mkdirSync(join(folder, 'rows'));
+    const compare = () => recvae(folder, ['compare', 'rows', '--validation', '3']);
+    expect((await compare()).stderr).toContain('rows: there is no file in this folder');
+    for (const name of ['likes.csv', 'README.md']) writeFileSync(join(folder, 'rows', name), 'user,item\na,b\n');
+    expect((await compare()).stderr).toMatch(
+      /^recvae: a file in rows is 'rows\/README\.md'; allowed: names in \.parquet/,
+    );
+  });
+
   test('models and help', async () => {
     const folder = temporaryFolder();
     expect((await recvae(folder, ['models'])).stdout).toMatch(/lambda +500 +a finite number above 0/);
@@ -361,6 +372,27 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       2,
       /'gama'; allowed/,
     ],
+    [
+      'a good setting of a model that is not compared',
+      ['compare', 'nothing.csv', '--models', 'edlae', '--set', 'recvae.gamma=1'],
+      2,
+      /--set is 'recvae\.gamma', of a model that is not compared; allowed: popularity\., ease\., edlae\., als\./,
+    ],
+    [
+      'a precision that no compared model has',
+      ['compare', 'nothing.csv', '--models', 'edlae', '--precision', 'bf16'],
+      2,
+      /--precision is 'bf16'; allowed: f32 where only popularity, ease, edlae, als are compared/,
+    ],
+    [
+      'a search and none',
+      ['compare', 'nothing.csv', '--no-search', '--tune'],
+      2,
+      /--tune is true; allowed: only where options are searched/,
+    ],
+    ['help of no command', ['help', 'tunes'], 2, /<command> is 'tunes'; allowed: advise, compare, tune,/],
+    ['one part twice', ['train', 'blend', 'likes.csv', '--parts', 'm.st,./m.st', '--out', 'o'], 2, /'\.\/m\.st' twice/],
+    ['a hexadecimal setting', ['train', 'ease', 'l.csv', '--set', 'lambda=0x10', '--out', 'o'], 2, /lambda is "0x10"/],
     [
       'a setting, before the input is read',
       ['train', 'ease', 'no.csv', '--set', 'lambda=0', '--out', 'o'],

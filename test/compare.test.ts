@@ -139,7 +139,11 @@ describe('wrong use is found before any work', () => {
     ['an unknown key', { option: {} }, /'option'; allowed: models/],
     ['info that is no JSON', { info: 1n }, /info is not JSON/],
     ['a search that is not one', { search: 'no' }, /search is 'no'; allowed: true or false/],
-    ['tuning without a search', { search: false, tune: true }, /tune is true; allowed: only where options are searched/],
+    [
+      'tuning without a search',
+      { search: false, tune: true },
+      /tune is true; allowed: only where options are searched/,
+    ],
     ['no time at all', { budgetMinutes: 0 }, /budgetMinutes is 0; allowed: a number above 0/],
     ['time that is no number', { budgetMinutes: Number.NaN }, /budgetMinutes is NaN; allowed: a number above 0/],
     ['a journal without a name', { journal: 5 }, /journal is 5; allowed: a string/],

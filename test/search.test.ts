@@ -320,6 +320,7 @@ describe('a comparison', () => {
   test('without validation users searches nothing, and says so', async () => {
     const { report } = await compare(await split(planted(), { seed: 1, validation: 0 }), { models: [], seed: 1 });
     expect(report.models.map(({ untuned }) => untuned)).toEqual([[], ['lambda'], ['factors', 'alpha0', 'lambda']]);
+    expect(report.effort).toMatch(/^no options were searched, for there are no validation users/);
   });
 
   test('with few minutes leaves out the costliest, and says what', async () => {
@@ -563,10 +564,27 @@ describe('the course of a comparison', () => {
     const course = new Course(tasks, { budgetMinutes: 2 });
     const after = performance.now();
     expect(course.tooLate(1)).toBeUndefined();
-    // Three quarters of two minutes would be less than a fit and a half.
+    // Half of two minutes would be less than a fit and a half.
     const deadline = course.deadline(1)!;
     expect(deadline).toBeGreaterThanOrEqual(before + 120_000);
     expect(deadline).toBeLessThanOrEqual(after + 120_000);
+    // What needs more than its share leaves the others theirs, and all that they leave over is its own.
+    const [costly, cheap] = [
+      { ...tasks[1]!, fitSeconds: 1 },
+      { ...tasks[2]!, seconds: 30, fitSeconds: 1 },
+    ];
+    const longer = { ...cheap, seconds: 50 };
+    for (const [order, most] of [
+      [[costly, cheap], 90],
+      [[cheap, costly], 60],
+      [[longer, cheap, costly], 45],
+      [[cheap, longer], 60],
+    ] as const) {
+      const begun = performance.now();
+      const seconds = (new Course(order, { budgetMinutes: 2 }).deadline(0)! - begun) / 1000;
+      // The clock goes on between the two.
+      expect(Math.round(seconds / 5) * 5).toBe(most);
+    }
     expect(new Course(tasks, { budgetMinutes: 1 }).tooLate(1)).toMatch(
       /^one fit takes about 1\.7 minutes, and 1\.0 of/,
     );

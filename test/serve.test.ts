@@ -86,6 +86,7 @@ describe('the server', () => {
       ['/recommend', { items: [], k: 0 }, 400, /k must be >= 1/],
       ['/recommend', { items: [], k: 21 }, 400, /k must be <= 20/],
       ['/recommend', { items: [], k: '3' }, 400, /k must be integer/],
+      ['/recommend', { items: [], fallback: 'x' }, 400, /^body\/fallback is .*; allowed: 'popularity', 'none'$/],
       ['/recommend', { items: [], filter: 1 }, 400, /^a key of body is 'filter'; \/openapi.json/],
       ['/recommend', { items: Array(31).fill('a') }, 400, /must NOT have more than 30 items/],
       ['/recommend', { items: [1.5] }, 400, /items\/0 must be string,integer/],
@@ -531,6 +532,7 @@ describe('recvae serve', () => {
       [['none.safetensors'], 1, 'none.safetensors'],
       [[path, '--port', '70000'], 2, '--port is 70000; allowed: a whole number from 0 to 65535'],
       [[path, '--watch', '0'], 2, '--watch is 0; allowed: a number of seconds, 0.01 or more'],
+      [[path, '--api-key-file', 'none'], 1, 'cannot open none: no such file or directory (ENOENT)'],
       [[path, '--max-k', '0'], 2, '--max-k is 0; allowed: a whole number, 1 or more'],
       [[path, '--api-key-file', 'empty'], 2, "--api-key-file is 'empty', which is empty; allowed: a file with a key"],
       [[path, '--host', '256.0.0.1'], 1, '256.0.0.1'],
@@ -540,6 +542,7 @@ describe('recvae serve', () => {
       expect([found.code, found.stdout], found.stderr).toEqual([code, '']);
       expect(found.stderr).toContain(text);
       expect(found.stderr).toContain('recvae: ');
+      expect(found.stderr).not.toContain(' serves: ');
     }
   });
 });

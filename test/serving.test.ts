@@ -521,7 +521,11 @@ describe('on the command line', () => {
 
     for (const [args, code, text] of [
       [['similar', 'm.st', 'nothing'], 2, "item is 'nothing'"],
-      [['similar', 'm.st', 'i1-4', '--allow', '@none'], 1, "--allow is '@none': cannot open none: no such file or directory (ENOENT)"],
+      [
+        ['similar', 'm.st', 'i1-4', '--allow', '@none'],
+        1,
+        "--allow is '@none': cannot open none: no such file or directory (ENOENT)",
+      ],
       [['explain', 'm.st', '--item', 'i1-4'], 2, '--history'],
       [['explain', 'm.st', '--history', 'a', '--item', 'nothing'], 2, "item is 'nothing'"],
       [['recommend', 'm.st', '--deny', '@none'], 1, 'if the id itself begins with @, write @@none'],

@@ -190,7 +190,8 @@ export async function train(
   space: Space = spaceOf(model, options),
 ): Promise<Trained> {
   const names = Object.keys(space);
-  if (canSearch(run, data) && names.length > 0) return searched(model, options as Record<string, Json>, space, data, run, onStep);
+  if (canSearch(run, data) && names.length > 0)
+    return searched(model, options as Record<string, Json>, space, data, run, onStep);
   const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch, done: shareDone(epoch) });
   onStep({ stage: 'fit' });
   const { threads, signal, info, memoryLimit, beside = 0 } = run;

@@ -27,16 +27,19 @@ const LEAST_PACE = 0.2;
 /** The longest that a timer of Node waits, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
-/** The most that each may have of what there is, if those that need less leave the rest to the others. */
+/**
+ * What the first may have of what is left: those that need less than an equal share leave the rest of it to the others.
+ * It has an equal share also where it needs less, for needs are estimates.
+ */
 function fairShare(left: number, needs: readonly number[]): number {
-  const ordered = [...needs].sort((a, b) => a - b);
+  const own = needs[0]!;
   let rest = left;
-  for (const [at, need] of ordered.entries()) {
-    const share = rest / (ordered.length - at);
-    if (need > share) return share;
+  for (const [at, need] of [...needs].sort((a, b) => a - b).entries()) {
+    const share = rest / (needs.length - at);
+    if (need > share) return own > share ? share : Math.max(own, left / needs.length);
     rest -= need;
   }
-  return left;
+  return Math.max(own, left / needs.length);
 }
 
 /** Watches over a comparison. */
