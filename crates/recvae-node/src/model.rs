@@ -18,7 +18,7 @@ use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
 use crate::serving::{Lists, NativeFilter, NativeListColumns};
-use crate::work::{Promise, brief, check_threads, long, now, promise, promise_in};
+use crate::work::{Promise, brief, check_threads, long, now_on, promise, promise_in};
 
 /// A trained model with the ids of its items.
 #[napi]
@@ -79,11 +79,13 @@ impl NativeModel {
     ) -> Result<NativeListColumns> {
         let (model, options) = (Arc::clone(self.0.get()?), recommend_options(&options)?);
         let filter = filter.map(|filter| Arc::clone(&filter.0));
+        let history = model.history(&history);
+        let threads = model.threads_for(&history);
         let lists = move || {
-            let histories = [model.history(&history)];
+            let histories = [history];
             Lists::new(&model, &histories, &options, filter.as_deref(), &[], &Cancel::default())
         };
-        now(lists).map(NativeListColumns::from)
+        now_on(threads, lists).map(NativeListColumns::from)
     }
 
     /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`:

@@ -124,5 +124,13 @@ fn convert<J: ToNapiValue>(env: &Env, value: J) -> Result<napi_value> {
 
 /// Runs short work on the calling thread, which waits for no other.
 pub(crate) fn now<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    Threads::here(|| guarded(work)).into_node()?
+    now_on(1, work)
+}
+
+/// The same with the help of other threads, if so many are worth it and they are free.
+pub(crate) fn now_on<T: Send + 'static>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    Calls::of_process().here(threads, || guarded(work)).into_node()?
 }

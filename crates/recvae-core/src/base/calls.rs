@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,10 +84,40 @@ struct State {
     latest: u64,
 }
 
+/// A thread of others at work, until it is dropped.
+struct Caller<'a>(&'a AtomicUsize);
+
+impl<'a> Caller<'a> {
+    fn new(callers: &'a AtomicUsize) -> Self {
+        callers.fetch_add(1, Ordering::Relaxed);
+        Self(callers)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Workers that wait for a thread, until it is dropped.
+struct Offer<'a> {
+    calls: &'a Calls,
+    number: u64,
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        self.calls.lock().helpers.retain(|helper| helper.number != self.number);
+    }
+}
+
 /// Threads that calls share.
 pub struct Calls {
     state: Mutex<State>,
     wake: Condvar,
+    /// Threads of others that are at work, in [`Calls::here`].
+    callers: AtomicUsize,
     cores: usize,
     linger: Duration,
 }
@@ -100,7 +131,7 @@ impl Calls {
     }
 
     fn new(cores: usize, linger: Duration) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), wake: Condvar::new(), cores, linger })
+        Arc::new(Self { state: Mutex::default(), wake: Condvar::new(), callers: AtomicUsize::new(0), cores, linger })
     }
 
     /// Runs `job` in a pool as soon as there is a thread for it. It is told `CANCELLED` instead if the call is
@@ -119,6 +150,48 @@ impl Calls {
                 answer(job, Error::Internal(format!("the system starts no thread: {error}")));
             }
         }
+    }
+
+    /// Runs `work` on the calling thread, as [`Threads::here`]. Of so many threads the others are those that are free
+    /// meanwhile, while fewer are at work than there are cores: it waits for none of them.
+    ///
+    /// # Errors
+    /// As [`Threads::here`].
+    ///
+    /// # Panics
+    /// If `work` does.
+    pub fn here<R: Send + 'static>(
+        self: &Arc<Self>,
+        threads: usize,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R> {
+        let _caller = Caller::new(&self.callers);
+        let threads = threads.min(self.cores);
+        if threads <= 1 {
+            return Threads::here(work);
+        }
+        let mut offered = None;
+        let offer = |others| {
+            let number = self.next_number();
+            self.offer(number, CallKind::Request, threads, others);
+            offered = Some(Offer { calls: self, number });
+        };
+        Threads::here_with(threads, offer, work)
+    }
+
+    fn next_number(&self) -> u64 {
+        let mut state = self.lock();
+        state.latest += 1;
+        state.latest
+    }
+
+    /// Lets threads that are free run the other workers of a call.
+    fn offer(self: &Arc<Self>, number: u64, kind: CallKind, workers: usize, others: Vec<ThreadBuilder>) {
+        let mut state = self.lock();
+        let helper = |worker| Helper { number, kind, workers, worker };
+        state.helpers.extend(others.into_iter().map(helper));
+        // The thread of the first worker is there, so it may fail.
+        let _ = self.wake(&mut state);
     }
 
     /// Answers the calls that were cancelled before they began. Whoever cancels calls this.
@@ -156,7 +229,8 @@ impl Calls {
 
     /// Whether one more worker of a call that has begun may have a thread.
     fn may_help(&self, state: &State, helper: &Helper) -> bool {
-        state.busy.iter().sum::<usize>() < self.cores.max(helper.workers) && self.room(state, helper.kind) > 0
+        let at_work = state.busy.iter().sum::<usize>() + self.callers.load(Ordering::Relaxed);
+        at_work < self.cores.max(helper.workers) && self.room(state, helper.kind) > 0
     }
 
     /// Wakes or starts threads for what can be done now. Fails if there is something to do and no thread at all.
@@ -254,11 +328,7 @@ impl Calls {
         // It ends with the job.
         drop(pool);
         if !others.is_empty() {
-            let mut state = self.lock();
-            let helper = |worker| Helper { number, kind: call.kind, workers: call.threads, worker };
-            state.helpers.extend(others.into_iter().map(helper));
-            // This thread is there, so it cannot fail.
-            let _ = self.wake(&mut state);
+            self.offer(number, call.kind, call.threads, others);
         }
         first.run();
     }
@@ -279,7 +349,6 @@ fn tell(job: Job, outcome: Result<()>) {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread::{ThreadId, current, sleep};
 
@@ -313,6 +382,72 @@ mod tests {
 
     fn next<T>(from: &Receiver<T>) -> T {
         from.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Runs work in [`Calls::here`] that lasts until two threads do it or it has been told that none will help; gives
+    /// the threads.
+    fn helped(calls: &Arc<Calls>, threads: usize, alone: Duration) -> HashSet<ThreadId> {
+        let work = move || {
+            let seen = Mutex::new(HashSet::new());
+            let begun = std::time::Instant::now();
+            (0..64).into_par_iter().for_each(|_| {
+                let _ = seen.lock().map(|mut seen| seen.insert(current().id()));
+                while seen.lock().is_ok_and(|seen| seen.len() < 2) && begun.elapsed() < alone {
+                    sleep(Duration::from_millis(1));
+                }
+            });
+            seen.into_inner().unwrap()
+        };
+        calls.here(threads, work).unwrap()
+    }
+
+    #[test]
+    fn work_on_the_callers_thread_is_helped_by_threads_that_are_free() {
+        let calls = calls();
+        let seen = helped(&calls, CORES, PATIENCE);
+        assert_eq!(seen.len(), 2);
+        assert!(seen.contains(&current().id()));
+        // Nothing is left of it.
+        assert_eq!((calls.callers.load(Ordering::Relaxed), calls.lock().helpers.len()), (0, 0));
+    }
+
+    #[test]
+    fn work_on_the_callers_thread_waits_for_no_thread() {
+        let calls = calls();
+        let (sender, receiver) = channel();
+        let ends: Vec<_> = (0..CORES).map(|number| held(&calls, CallKind::Long, &sender, number)).collect();
+        (0..CORES).for_each(|_| assert!(next(&receiver) < CORES));
+        // The cores are busy.
+        assert_eq!(helped(&calls, CORES, Duration::from_millis(50)), HashSet::from([current().id()]));
+        // One thread was asked for.
+        assert_eq!(helped(&calls, 1, Duration::from_millis(5)), HashSet::from([current().id()]));
+        drop(ends);
+        let panicked = catch_unwind(AssertUnwindSafe(|| calls.here(CORES, || panic!("in work"))));
+        assert!(panicked.is_err());
+        assert_eq!((calls.callers.load(Ordering::Relaxed), calls.lock().helpers.len()), (0, 0));
+    }
+
+    #[test]
+    fn callers_that_keep_the_cores_busy_do_not_help_each_other() {
+        let calls = calls();
+        let busy = Arc::clone(&calls);
+        let seen = calls.here(1, move || helped(&busy, CORES, Duration::from_millis(50)));
+        // That was in a pool already: now from two threads.
+        assert_eq!(seen.unwrap(), HashSet::from([current().id()]));
+        let (begun, has_begun) = channel();
+        let (end, ended): (_, Receiver<()>) = channel();
+        let other = Arc::clone(&calls);
+        let thread = std::thread::spawn(move || {
+            other.here(1, move || {
+                begun.send(()).unwrap();
+                let _ = ended.recv();
+            })
+        });
+        next(&has_begun);
+        assert_eq!(helped(&calls, CORES, Duration::from_millis(50)), HashSet::from([current().id()]));
+        drop(end);
+        thread.join().unwrap().unwrap();
+        assert_eq!(helped(&calls, CORES, PATIENCE).len(), 2);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use crate::base::error::{Error, Result};
 
+/// Bytes that a thread reads in one or two milliseconds. For fewer the help of another one, which is awake a tenth of a
+/// millisecond later, costs those who could use that thread more than it gives.
+const SHARE: usize = 24 << 20;
+
 /// A pool of its own, apart from rayon's global one and from Node's.
 pub struct Threads(ThreadPool);
 
@@ -54,6 +58,12 @@ impl Threads {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
+    /// How many threads are worth it where a request waits for so many bytes of a model.
+    #[must_use]
+    pub fn that_read(bytes: usize) -> usize {
+        1 + bytes / SHARE
+    }
+
     /// Runs `work` on the pool.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.install(work)
@@ -68,10 +78,20 @@ impl Threads {
     /// # Panics
     /// If `work` does.
     pub fn here<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R> {
+        Self::here_with(1, drop, work)
+    }
+
+    /// The same in a pool of more workers, of which all but the first are handed to `offer`: whoever runs one while the
+    /// work lasts does a part of it.
+    pub(crate) fn here_with<R: Send + 'static>(
+        workers: usize,
+        offer: impl FnOnce(Vec<ThreadBuilder>),
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R> {
         if rayon::current_thread_index().is_some() {
             return Ok(work());
         }
-        let Workers { pool, first, .. } = Workers::new(1)?;
+        let Workers { pool, first, others } = Workers::new(workers)?;
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         pool.spawn(move || {
             // The receiver is read below. Rayon would end the process for a panic.
@@ -79,6 +99,7 @@ impl Threads {
         });
         // It ends with the work.
         drop(pool);
+        offer(others);
         first.run();
         let result = receiver.recv().map_err(|_| Error::Internal("a pool ended before its work".into()))?;
         result.map_or_else(|payload| resume_unwind(payload), Ok)

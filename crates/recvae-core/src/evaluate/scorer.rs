@@ -67,6 +67,12 @@ pub trait Scorer: Sync {
         None
     }
 
+    /// How many bytes of the model the scores of a history of `n_known` items read, if threads can share the reading.
+    fn bytes_read(&self, n_known: usize) -> usize {
+        let _ = n_known;
+        0
+    }
+
     /// Who finds the lists of many users sooner than all their scores come here, if somebody does.
     fn list_finder(&self) -> Option<&dyn ListFinder> {
         None
@@ -161,6 +167,10 @@ impl Scorer for Watched<'_> {
 
     fn is_weighted(&self) -> bool {
         self.scorer.is_weighted()
+    }
+
+    fn bytes_read(&self, n_known: usize) -> usize {
+        self.scorer.bytes_read(n_known)
     }
 
     fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {

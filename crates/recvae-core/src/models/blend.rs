@@ -266,6 +266,10 @@ impl Scorer for Blend {
         self.parts.iter().any(|part| part.is_weighted())
     }
 
+    fn bytes_read(&self, n_known: usize) -> usize {
+        self.parts.iter().map(|part| part.bytes_read(n_known)).sum()
+    }
+
     fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         if let [only] = &self.parts[..] {
             return only.score_weighted(histories, weights, scores);

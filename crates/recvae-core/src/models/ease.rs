@@ -23,6 +23,7 @@ use crate::base::options::{choice, options};
 use crate::base::steps::Steps;
 #[cfg(feature = "candle")]
 use crate::base::tensors::open;
+use crate::base::threads::Threads;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
@@ -458,11 +459,11 @@ pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn Tenso
     })
 }
 
-/// A matrix B as a model. `score_one` gives all scores of a history, `stripe` those of a stripe of items, `number`
+/// A matrix B as a model. `piece` gives the scores of a history in a piece of items, `stripe` those in a stripe, `number`
 /// turns a stored weight into one to compute with, `rows` gives them as f32 if that is what they are, and `compact`
 /// makes the smaller model.
 macro_rules! model {
-    ($type:ty, $score_one:path, $stripe:path, $number:expr, $rows:expr, $compact:path) => {
+    ($type:ty, $piece:path, $stripe:path, $number:expr, $rows:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
@@ -472,7 +473,12 @@ macro_rules! model {
                 let scores = checked(histories, self.n_items, scores)?;
                 if histories.len() < MANY || self.n_items < STRIPE {
                     let users = scores.par_chunks_mut(self.n_items).zip(histories);
-                    users.for_each(|(scores, history)| $score_one(&self.weights, history, scores));
+                    users.for_each(|(scores, history)| {
+                        let piece = |first: usize, sums: &mut [f32]| {
+                            $piece(&self.weights, self.n_items, history, first, sums);
+                        };
+                        score_one(scores, self.bytes_read(history.len()), piece);
+                    });
                 } else {
                     let scores = view2_mut(scores, (histories.len(), self.n_items));
                     score_many(histories, scores, |history, first, sums| {
@@ -493,6 +499,10 @@ macro_rules! model {
 
             fn item_rows(&self) -> Option<&[f32]> {
                 $rows(&self.weights)
+            }
+
+            fn bytes_read(&self, n_known: usize) -> usize {
+                n_known * self.n_items * size_of::<$type>()
             }
         }
 
@@ -525,9 +535,9 @@ macro_rules! model {
         }
     };
 }
-model!(f16, half::score_one, half::stripe, f16::to_f32, not_f32, half::compact);
-model!(f32, score_one, stripe, |weight| weight, as_f32, compact::compact);
-model!(f64, score_one, stripe, |weight| weight, not_f32, compact::compact);
+model!(f16, half::piece, half::stripe, f16::to_f32, not_f32, half::compact);
+model!(f32, piece, stripe, |weight| weight, as_f32, compact::compact);
+model!(f64, piece, stripe, |weight| weight, not_f32, compact::compact);
 
 fn as_f32(weights: &[f32]) -> Option<&[f32]> {
     Some(weights)
@@ -544,21 +554,29 @@ pub(super) fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Re
     Ok(scores)
 }
 
-/// The sum of the rows of B that belong to a history, in pieces that stay in the first-level cache.
-pub(super) fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
-    const PIECE: usize = 2048;
-    let n = scores.len();
+/// Items of a piece, whose sums stay in the first-level cache.
+const PIECE: usize = 2048;
+
+/// The sum of the rows of B that belong to a history, by `piece`, which takes the first item of a piece. Threads share
+/// the pieces where so many bytes are read that the memory, and not the processor, is waited for.
+pub(super) fn score_one(scores: &mut [f32], bytes_read: usize, piece: impl Fn(usize, &mut [f32]) + Sync) {
+    if Threads::that_read(bytes_read) > 1 {
+        scores.par_chunks_mut(PIECE).enumerate().for_each(|(number, scores)| piece(number * PIECE, scores));
+    } else {
+        scores.chunks_mut(PIECE).enumerate().for_each(|(number, scores)| piece(number * PIECE, scores));
+    }
+}
+
+/// The scores of a history from item `first` on, at most [`PIECE`].
+pub(super) fn piece<T: Real>(weights: &[T], n_items: usize, history: &[u32], first: usize, scores: &mut [f32]) {
     let mut sums = [T::ZERO; PIECE];
-    for (piece, scores) in scores.chunks_mut(PIECE).enumerate() {
-        let sums = &mut sums[..scores.len()];
-        sums.fill(T::ZERO);
-        let row = |item: u32| &weights[item as usize * n + piece * PIECE..][..scores.len()];
-        let (fours, rest) = history.as_chunks::<4>();
-        fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
-        rest.iter().for_each(|&item| add(sums, row(item)));
-        for (score, &sum) in scores.iter_mut().zip(&*sums) {
-            *score = sum.to_f64() as f32;
-        }
+    let sums = &mut sums[..scores.len()];
+    let row = |item: u32| &weights[item as usize * n_items + first..][..scores.len()];
+    let (fours, rest) = history.as_chunks::<4>();
+    fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
+    rest.iter().for_each(|&item| add(sums, row(item)));
+    for (score, &sum) in scores.iter_mut().zip(&*sums) {
+        *score = sum.to_f64() as f32;
     }
 }
 
@@ -636,6 +654,35 @@ mod tests {
     use super::check::close;
     use super::*;
     use crate::test_support::Golden;
+
+    #[test]
+    fn threads_that_share_a_history_change_no_bit() {
+        let (n_items, n_rows) = (2 * PIECE + 77, 41);
+        let weights: Vec<f32> =
+            (0..n_items * n_rows).map(|at| ((at as f32).sin() * 1e4).fract() / (1 + at % 7) as f32).collect();
+        let halves: Vec<f16> = weights.iter().map(|&weight| f16::from_f32(weight)).collect();
+        let doubles: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
+        let threads = Threads::new(Some(3)).unwrap();
+        for n_known in [0, 1, 3, 4, 18, 41] {
+            let history: Vec<u32> = (0..n_known).collect();
+            let check = |piece: &(dyn Fn(usize, &mut [f32]) + Sync)| {
+                let (mut alone, mut shared) = (vec![f32::NAN; n_items], vec![f32::NAN; n_items]);
+                score_one(&mut alone, 0, piece);
+                threads.install(|| score_one(&mut shared, usize::MAX, piece));
+                assert!(alone.iter().zip(&shared).all(|(a, b)| a.to_bits() == b.to_bits()), "{n_known} items");
+                alone
+            };
+            let scores = check(&|first, sums| piece(&weights, n_items, &history, first, sums));
+            let of_doubles = check(&|first, sums| piece(&doubles, n_items, &history, first, sums));
+            check(&|first, sums| half::piece(&halves, n_items, &history, first, sums));
+            // Sums of 41 numbers below 1 in f32.
+            close(
+                &scores.iter().map(|&s| s.into()).collect::<Vec<_>>(),
+                &of_doubles.iter().map(|&s| s.into()).collect::<Vec<f64>>(),
+                1e-5,
+            );
+        }
+    }
 
     #[test]
     fn matches_the_reference() {

@@ -278,7 +278,9 @@ impl Scorer for HoEase {
         let n_items = self.n_items();
         let scores = checked(histories, n_items, scores)?;
         scores.par_chunks_mut(n_items).zip(histories).for_each(|(scores, history)| {
-            ease::score_one(&self.weights, &self.pairs.with_pairs(history), scores);
+            let rows = self.pairs.with_pairs(history);
+            let bytes = rows.len() * n_items * size_of::<f32>();
+            ease::score_one(scores, bytes, |first, sums| ease::piece(&self.weights, n_items, &rows, first, sums));
         });
         Ok(())
     }

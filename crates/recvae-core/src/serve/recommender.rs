@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
+use crate::base::threads::Threads;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
 use crate::data::popular::Popular;
@@ -190,6 +191,13 @@ impl Recommender {
     #[must_use]
     pub fn model(&self) -> &dyn Model {
         &*self.model
+    }
+
+    /// How many threads are worth it for one history: more where its scores read so much of the model that the memory
+    /// is waited for.
+    #[must_use]
+    pub fn threads_for(&self, history: &History) -> usize {
+        Threads::that_read(self.model.bytes_read(history.items.len()))
     }
 
     /// The model, to be a part of another one.

@@ -15,18 +15,14 @@ use crate::math::row_sums::sums_of_rows;
 use crate::math::vectorised::vectorised;
 use crate::model::{CompactOptions, Model, StoredPrecision};
 
-/// The sum of the rows of B that belong to a history, in f32, in pieces that stay in the first-level cache.
-pub(super) fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
-    const PIECE: usize = 2048;
-    let n = scores.len();
-    for (piece, sums) in scores.chunks_mut(PIECE).enumerate() {
-        let n_sums = sums.len();
-        let row = |item: u32| &weights[item as usize * n + piece * PIECE..][..n_sums];
-        sums.fill(0.0);
-        let (fours, rest) = history.as_chunks::<4>();
-        fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
-        rest.iter().for_each(|&item| add_one(sums, row(item)));
-    }
+/// The scores of a history from item `first` on, at most a piece: the sum, in f32, of the rows of B that belong to it.
+pub(super) fn piece(weights: &[f16], n_items: usize, history: &[u32], first: usize, sums: &mut [f32]) {
+    let n_sums = sums.len();
+    let row = |item: u32| &weights[item as usize * n_items + first..][..n_sums];
+    sums.fill(0.0);
+    let (fours, rest) = history.as_chunks::<4>();
+    fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
+    rest.iter().for_each(|&item| add_one(sums, row(item)));
 }
 
 vectorised! {
