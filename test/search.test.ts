@@ -579,6 +579,7 @@ describe('the course of a comparison', () => {
       [[cheap, costly], 60],
       [[longer, cheap, costly], 45],
       [[cheap, longer], 60],
+      [[longer, cheap], 70],
     ] as const) {
       const begun = performance.now();
       const seconds = (new Course(order, { budgetMinutes: 2 }).deadline(0)! - begun) / 1000;

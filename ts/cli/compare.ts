@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import { ALWAYS, type CompareOptions, checkCompare, order, USUAL } from '../decide/compare/options.js';
+import { ALWAYS, BLEND, type CompareOptions, checkCompare, order, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
 import { isUnfinished } from '../decide/curve.js';
@@ -61,7 +61,7 @@ interface Flags extends JobFlags, ComputeOptions {
 
 /** Fails for an option of a model that is not compared, which would change nothing. */
 function refuseIdle({ set, models }: Flags): void {
-  const compared = order(models);
+  const compared = [...order(models), ...(models?.includes(BLEND) ? [BLEND] : [])];
   for (const key of Object.keys(set ?? {})) {
     const model = key.slice(0, key.indexOf('.')) as ModelName;
     if (compared.includes(model)) continue;

@@ -29,7 +29,7 @@ const LONGEST = 2 ** 31 - 1;
 
 /**
  * What the first may have of what is left: those that need less than an equal share leave the rest of it to the others.
- * It has an equal share also where it needs less, for needs are estimates.
+ * It has an equal share also where it needs less, for needs are estimates, and its part of what nobody needs.
  */
 function fairShare(left: number, needs: readonly number[]): number {
   const own = needs[0]!;
@@ -39,7 +39,7 @@ function fairShare(left: number, needs: readonly number[]): number {
     if (need > share) return own > share ? share : Math.max(own, left / needs.length);
     rest -= need;
   }
-  return Math.max(own, left / needs.length);
+  return Math.max(own + rest / needs.length, left / needs.length);
 }
 
 /** Watches over a comparison. */

@@ -61,6 +61,8 @@ struct Helper {
     kind: CallKind,
     /// The workers of that call.
     workers: usize,
+    /// Whether the first of them has a thread of others, whose core counts, too.
+    beside_caller: bool,
     worker: ThreadBuilder,
 }
 
@@ -101,12 +103,12 @@ impl Drop for Caller<'_> {
 }
 
 /// Workers that wait for a thread, until it is dropped.
-struct Offer<'a> {
-    calls: &'a Calls,
+struct Offer {
+    calls: Arc<Calls>,
     number: u64,
 }
 
-impl Drop for Offer<'_> {
+impl Drop for Offer {
     fn drop(&mut self) {
         self.calls.lock().helpers.retain(|helper| helper.number != self.number);
     }
@@ -165,16 +167,25 @@ impl Calls {
         threads: usize,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R> {
+        if rayon::current_thread_index().is_some() {
+            return Ok(work());
+        }
         let _caller = Caller::new(&self.callers);
         let threads = threads.min(self.cores);
         if threads <= 1 {
             return Threads::here(work);
         }
-        let mut offered = None;
-        let offer = |others| {
-            let number = self.next_number();
-            self.offer(number, CallKind::Request, threads, others);
-            offered = Some(Offer { calls: self, number });
+        let calls = Arc::clone(self);
+        let offer = move |others| {
+            let number = calls.next_number();
+            calls.offer(others, |worker| Helper {
+                number,
+                kind: CallKind::Request,
+                workers: threads,
+                beside_caller: true,
+                worker,
+            });
+            Offer { calls, number }
         };
         Threads::here_with(threads, offer, work)
     }
@@ -186,9 +197,8 @@ impl Calls {
     }
 
     /// Lets threads that are free run the other workers of a call.
-    fn offer(self: &Arc<Self>, number: u64, kind: CallKind, workers: usize, others: Vec<ThreadBuilder>) {
+    fn offer(self: &Arc<Self>, others: Vec<ThreadBuilder>, helper: impl Fn(ThreadBuilder) -> Helper) {
         let mut state = self.lock();
-        let helper = |worker| Helper { number, kind, workers, worker };
         state.helpers.extend(others.into_iter().map(helper));
         // The thread of the first worker is there, so it may fail.
         let _ = self.wake(&mut state);
@@ -229,8 +239,9 @@ impl Calls {
 
     /// Whether one more worker of a call that has begun may have a thread.
     fn may_help(&self, state: &State, helper: &Helper) -> bool {
-        let at_work = state.busy.iter().sum::<usize>() + self.callers.load(Ordering::Relaxed);
-        at_work < self.cores.max(helper.workers) && self.room(state, helper.kind) > 0
+        // Calls that have begun would not be told when a caller is done.
+        let callers = if helper.beside_caller { self.callers.load(Ordering::Relaxed) } else { 0 };
+        state.busy.iter().sum::<usize>() + callers < self.cores.max(helper.workers) && self.room(state, helper.kind) > 0
     }
 
     /// Wakes or starts threads for what can be done now. Fails if there is something to do and no thread at all.
@@ -328,7 +339,8 @@ impl Calls {
         // It ends with the job.
         drop(pool);
         if !others.is_empty() {
-            self.offer(number, call.kind, call.threads, others);
+            let (kind, workers) = (call.kind, call.threads);
+            self.offer(others, |worker| Helper { number, kind, workers, beside_caller: false, worker });
         }
         first.run();
     }
@@ -445,6 +457,22 @@ mod tests {
         });
         next(&has_begun);
         assert_eq!(helped(&calls, CORES, Duration::from_millis(50)), HashSet::from([current().id()]));
+        // A call that begins now has all its workers all the same: nobody would tell it when the caller is done.
+        let (sender, receiver) = channel();
+        calls.start(call(CallKind::Long, CORES), move |outcome| {
+            outcome.unwrap();
+            let first = current().id();
+            let others = || {
+                (0..64).into_par_iter().any(|_| {
+                    sleep(Duration::from_millis(1));
+                    current().id() != first
+                })
+            };
+            let begun = std::time::Instant::now();
+            while !others() && begun.elapsed() < PATIENCE {}
+            sender.send(begun.elapsed() < PATIENCE).unwrap();
+        });
+        assert!(next(&receiver));
         drop(end);
         thread.join().unwrap().unwrap();
         assert_eq!(helped(&calls, CORES, PATIENCE).len(), 2);

@@ -78,28 +78,31 @@ impl Threads {
     /// # Panics
     /// If `work` does.
     pub fn here<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R> {
-        Self::here_with(1, drop, work)
-    }
-
-    /// The same in a pool of more workers, of which all but the first are handed to `offer`: whoever runs one while the
-    /// work lasts does a part of it.
-    pub(crate) fn here_with<R: Send + 'static>(
-        workers: usize,
-        offer: impl FnOnce(Vec<ThreadBuilder>),
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R> {
         if rayon::current_thread_index().is_some() {
             return Ok(work());
         }
+        Self::here_with(1, drop, work)
+    }
+
+    /// The same in a pool of more workers, of which all but the first are handed to `offer` when the work begins:
+    /// whoever runs one while the work lasts does a part of it. What `offer` gives is dropped at the end of the work.
+    pub(crate) fn here_with<R: Send + 'static, G>(
+        workers: usize,
+        offer: impl FnOnce(Vec<ThreadBuilder>) -> G + Send + 'static,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R> {
         let Workers { pool, first, others } = Workers::new(workers)?;
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         pool.spawn(move || {
+            let offered_work = || {
+                let _offered = offer(others);
+                work()
+            };
             // The receiver is read below. Rayon would end the process for a panic.
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+            let _ = sender.send(catch_unwind(AssertUnwindSafe(offered_work)));
         });
         // It ends with the work.
         drop(pool);
-        offer(others);
         first.run();
         let result = receiver.recv().map_err(|_| Error::Internal("a pool ended before its work".into()))?;
         result.map_or_else(|payload| resume_unwind(payload), Ok)

@@ -267,7 +267,8 @@ impl Scorer for Blend {
     }
 
     fn bytes_read(&self, n_known: usize) -> usize {
-        self.parts.iter().map(|part| part.bytes_read(n_known)).sum()
+        // Threads share the reading of one part after the other.
+        self.parts.iter().map(|part| part.bytes_read(n_known)).max().unwrap_or(0)
     }
 
     fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
