@@ -379,6 +379,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       /--set is 'recvae\.gamma', of a model that is not compared; allowed: popularity\., ease\., edlae\., als\./,
     ],
     [
+      'the same of advise',
+      ['advise', 'nothing.csv', '--models', 'edlae', '--set', 'recvae.gamma=1'],
+      2,
+      /--set is 'recvae\.gamma', of a model that is not compared; allowed: popularity\., ease\., edlae\., als\./,
+    ],
+    [
       'a setting of the blend that is compared, after which the input is looked for',
       ['compare', 'nothing.csv', '--models', 'edlae,blend', '--set', 'blend.scale=rank'],
       1,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Spread } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
-import { type AdviseOptions, advise, checkAdvise, PRECISION } from '../decide/advise.js';
+import { type AdviseOptions, advise, checkAdvise, PRECISION, TRIED } from '../decide/advise.js';
 import { formatP, percent, rough } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
@@ -17,7 +17,7 @@ import { checkWritable, jsonText, message, print, shellWord, table, withError } 
 import { EpochBar, Reporter } from './progress.js';
 import { type InputFlags, ignoredValues, recipeFor, recipeOf } from './recipe.js';
 import { reportFlag, withCommand, writeReport } from './report.js';
-import { addSetting, byModel } from './settings.js';
+import { addSetting, byModel, refuseIdle } from './settings.js';
 
 interface Flags extends JobFlags, ComputeOptions {
   models?: string[];
@@ -66,6 +66,7 @@ export function addAdvise(program: Command): void {
       ...computeOfFlags(flags),
     };
     checkAdvise(options);
+    refuseIdle(flags.set, models ?? TRIED);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json, '--report': page } });
     checkWritable(json, '--json');
     checkWritable(page, '--report');

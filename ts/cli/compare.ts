@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import { ALWAYS, BLEND, type CompareOptions, checkCompare, order, USUAL } from '../decide/compare/options.js';
+import { ALWAYS, type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
 import { isUnfinished } from '../decide/curve.js';
@@ -11,7 +11,6 @@ import { formatP, percent } from '../decide/wording.js';
 import { isNetwork } from '../models/compute.js';
 import { load } from '../models/model.js';
 import { perUserOutput } from '../models/per-user.js';
-import { RecvaeError } from '../runtime/errors.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { allModels, description } from '../runtime/native.js';
@@ -41,7 +40,7 @@ import { Bar, EpochLines, Reporter, shortly } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
 import { repeatLines } from './repeat.js';
 import { examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
-import { addSetting, byModel } from './settings.js';
+import { addSetting, byModel, refuseIdle } from './settings.js';
 
 interface Flags extends JobFlags, ComputeOptions {
   models?: string[];
@@ -57,17 +56,6 @@ interface Flags extends JobFlags, ComputeOptions {
   save?: string;
   trainingRecord: boolean;
   examples: boolean;
-}
-
-/** Fails for an option of a model that is not compared, which would change nothing. */
-function refuseIdle({ set, models }: Flags): void {
-  const compared = [...order(models), ...(models?.includes(BLEND) ? [BLEND] : [])];
-  for (const key of Object.keys(set ?? {})) {
-    const model = key.slice(0, key.indexOf('.')) as ModelName;
-    if (compared.includes(model)) continue;
-    const names = compared.map((name) => `${name}.`).join(', ');
-    throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}', of a model that is not compared; allowed: ${names}`);
-  }
 }
 
 /** `recvae compare`: the main job. */
@@ -121,7 +109,7 @@ export function addCompare(program: Command): void {
       ...computeOfFlags(flags),
     };
     checkCompare(options);
-    refuseIdle(flags);
+    refuseIdle(flags.set, flags.models);
     const { repeat } = flags;
     if (repeat !== undefined) checkRepeat(repeat, options, false);
     const journals = journalsOf(flags.journal, mostRuns(repeat ?? 1));

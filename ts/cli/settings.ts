@@ -1,5 +1,5 @@
 /** `--set key=value`. */
-import type { CompareOptions } from '../decide/compare/options.js';
+import { BLEND, type CompareOptions, order } from '../decide/compare/options.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { allModels } from '../runtime/native.js';
 
@@ -36,4 +36,14 @@ export function byModel(settings: Record<string, unknown> | undefined): CompareO
     result[model] = { ...result[model], [key.slice(at + 1)]: value };
   }
   return result as CompareOptions['options'];
+}
+
+/** Fails for an option of a model that is not among the compared ones, which would change nothing. */
+export function refuseIdle(settings: Record<string, unknown> | undefined, models: string[] | undefined): void {
+  const compared: string[] = [...order(models), ...(models?.includes(BLEND) ? [BLEND] : [])];
+  for (const key of Object.keys(settings ?? {})) {
+    if (compared.includes(key.slice(0, key.indexOf('.')))) continue;
+    const names = compared.map((name) => `${name}.`).join(', ');
+    throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}', of a model that is not compared; allowed: ${names}`);
+  }
 }

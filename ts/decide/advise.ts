@@ -24,7 +24,7 @@ import { DEFAULT_SEED, splitFor } from './dataset.js';
 import { startRun } from './run.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */
-const TRIED: ModelName[] = ['edlae', 'recvae'];
+export const TRIED: ModelName[] = ['edlae', 'recvae'];
 
 /** Of the networks, unless it is given: a look at the data need not have the same bits on every machine. */
 export const PRECISION = 'auto';

@@ -82,7 +82,7 @@ struct State {
     /// Threads that wait for work, and all threads.
     idle: usize,
     threads: usize,
-    /// The number of the latest call that has begun.
+    /// The number of the latest call whose workers were offered to free threads.
     latest: u64,
 }
 
@@ -176,32 +176,26 @@ impl Calls {
             return Threads::here(work);
         }
         let calls = Arc::clone(self);
-        let offer = move |others| {
-            let number = calls.next_number();
-            calls.offer(others, |worker| Helper {
-                number,
-                kind: CallKind::Request,
-                workers: threads,
-                beside_caller: true,
-                worker,
-            });
-            Offer { calls, number }
-        };
+        let offer = move |others| calls.offer(CallKind::Request, true, threads, others);
         Threads::here_with(threads, offer, work)
     }
 
-    fn next_number(&self) -> u64 {
+    /// Lets threads that are free run the other workers of a call, of so many, until the offer is dropped.
+    fn offer(
+        self: &Arc<Self>,
+        kind: CallKind,
+        beside_caller: bool,
+        workers: usize,
+        others: Vec<ThreadBuilder>,
+    ) -> Offer {
         let mut state = self.lock();
         state.latest += 1;
-        state.latest
-    }
-
-    /// Lets threads that are free run the other workers of a call.
-    fn offer(self: &Arc<Self>, others: Vec<ThreadBuilder>, helper: impl Fn(ThreadBuilder) -> Helper) {
-        let mut state = self.lock();
+        let number = state.latest;
+        let helper = |worker| Helper { number, kind, workers, beside_caller, worker };
         state.helpers.extend(others.into_iter().map(helper));
         // The thread of the first worker is there, so it may fail.
         let _ = self.wake(&mut state);
+        Offer { calls: Arc::clone(self), number }
     }
 
     /// Answers the calls that were cancelled before they began. Whoever cancels calls this.
@@ -314,12 +308,9 @@ impl Calls {
                 state = self.lock();
             }
             Task::Begin(call, job) => {
-                state.latest += 1;
-                let number = state.latest;
                 drop(state);
-                self.begin(number, &call, job);
+                self.begin(&call, job);
                 state = self.lock();
-                state.helpers.retain(|helper| helper.number != number);
             }
         }
         state.busy[kind as usize] -= 1;
@@ -327,7 +318,7 @@ impl Calls {
     }
 
     /// Runs a call to its end, as the first of its workers.
-    fn begin(self: &Arc<Self>, number: u64, call: &Call, job: Job) {
+    fn begin(self: &Arc<Self>, call: &Call, job: Job) {
         if call.cancel.is_cancelled() {
             return answer(job, Error::Cancelled);
         }
@@ -338,10 +329,7 @@ impl Calls {
         pool.spawn(move || tell(job, Ok(())));
         // It ends with the job.
         drop(pool);
-        if !others.is_empty() {
-            let (kind, workers) = (call.kind, call.threads);
-            self.offer(others, |worker| Helper { number, kind, workers, beside_caller: false, worker });
-        }
+        let _offered = (!others.is_empty()).then(|| self.offer(call.kind, false, call.threads, others));
         first.run();
     }
 }
