@@ -21,9 +21,9 @@
 //! computed as ever.
 //!
 //! Scores come for a tile of users and a block of items at a time and stay in the cache. A sample of the blocks comes
-//! first: from its best items follows a first score that about three times `k` of all items reach, and of the other
-//! blocks only such items are kept. Where this guess turns out to be above `t - 2 E`, and where too much is kept, as
-//! for a user with equal scores for most items, the list comes from all scores, too.
+//! first: from its best items follows a first score that `k` of all items are very likely to reach, and of the other
+//! blocks only such items are kept that reach it less `2 E`. Where fewer than `k` reach it, and where too much is kept,
+//! as for a user with equal scores for most items, the list comes from all scores, too.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -49,8 +49,9 @@ const USERS: [usize; 2] = [96, 512];
 /// Items of a block, which stays in the second-level cache while the users of a tile read it.
 const ITEMS: usize = 256;
 const _: () = assert!(ITEMS <= 1 << u8::BITS);
-/// Users of a tile whose scores of a block stay in the first-level cache until they are looked at.
-const STRIP: usize = 32;
+/// Users of a tile whose scores of a block are computed before they are looked at. The fewer, the closer the scores
+/// are; the more, the less often the block comes from the second-level cache.
+const STRIP: usize = 64;
 /// From a user's scores of a block to the next user's: rows that are a power of two apart would share few places in the
 /// cache.
 const STEP: usize = ITEMS + 16;
@@ -228,14 +229,17 @@ impl<'m> Shortlists<'m> {
         let mut shortlists: Vec<Option<Shortlist<'_>>> =
             vectors.chunks_exact(width).zip(left_out.iter().map(|items| &**items)).map(shortlist).collect();
         let mut scores = vec![Line::default(); STRIP * STEP * size_of::<f32>() / size_of::<Line>()];
-        let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line]| {
+        // While a block is read, the next one comes into the second-level cache.
+        let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line], next: &[Line]| {
             let items = block * ITEMS..self.factors.n_items().min((block + 1) * ITEMS);
             let biases = biases.map(|biases| &biases[items.clone()]);
             let (left, right) = (rows.left(&rounded, n_users), Right::new(right, width, items.len()));
+            let mut next = next.chunks(next.len().div_ceil(n_users.div_ceil(STRIP)).max(1));
             for (number, shortlists) in shortlists.chunks_mut(STRIP).enumerate() {
                 let users = number * STRIP..number * STRIP + shortlists.len();
                 let scores: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut scores)[..users.len() * STEP];
-                multiply_rows_by(self.level, left.some(users), right, Start::Zero, scores, STEP, &[]);
+                let ahead = next.next().unwrap_or_default();
+                multiply_rows_by(self.level, left.some(users), right, Start::Zero, scores, STEP, ahead);
                 for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(STEP)) {
                     let scores = &mut scores[..items.len()];
                     if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores, biases)) {
@@ -244,13 +248,16 @@ impl<'m> Shortlists<'m> {
                 }
             }
         };
-        let blocks = |sampled: bool| {
+        let mut add_blocks = |shortlists: &mut [Option<Shortlist<'_>>], sampled: bool| {
             let all = self.rounded.chunks(panels_len(width, ITEMS)).enumerate();
-            all.filter(move |(block, _)| (block % SAMPLE == SAMPLE / 2) == sampled)
+            let mut blocks = all.filter(|(block, _)| (block % SAMPLE == SAMPLE / 2) == sampled).peekable();
+            while let Some((block, right)) = blocks.next() {
+                add(shortlists, block, right, blocks.peek().map_or(&[], |&(_, next)| next));
+            }
         };
-        blocks(true).for_each(|(block, right)| add(&mut shortlists, block, right));
+        add_blocks(&mut shortlists, true);
         shortlists.iter_mut().flatten().for_each(Shortlist::guess);
-        blocks(false).for_each(|(block, right)| add(&mut shortlists, block, right));
+        add_blocks(&mut shortlists, false);
         let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| {
             let items = shortlist?.items()?;
             Some(best_of_few(&items, &self.factors.scores(vector, &items), self.k))
@@ -282,13 +289,15 @@ struct Shortlist<'a> {
 }
 
 impl<'a> Shortlist<'a> {
-    /// Of a sample of one in [`SAMPLE`] items the best that are kept: as good are about three times `k` of all items.
-    const fn best_of_sample(k: usize) -> usize {
-        3 * k.div_ceil(SAMPLE) + 4
+    /// The rank in a sample of one in [`SAMPLE`] items that at least `k` of all items reach, but for one user in some
+    /// hundreds: three standard deviations beyond `k / SAMPLE`, the rank that `k` reach on average.
+    fn rank_in_sample(k: usize) -> usize {
+        let mean = k as f64 / SAMPLE as f64;
+        (mean + 3.0 * mean.sqrt() + 4.0).ceil() as usize
     }
 
     fn new(k: usize, longest: usize, margin: f64, left_out: &'a [u32]) -> Self {
-        let next = 4 * Self::best_of_sample(k);
+        let next = 4 * Self::rank_in_sample(k);
         let found = Vec::with_capacity(next.max(4 * k) + ITEMS);
         // All first scores are finite.
         Self { k, longest, margin, left_out, ahead: left_out, found, least: f32::MIN, guess: None, next }
@@ -320,22 +329,19 @@ impl<'a> Shortlist<'a> {
         }
         let most = match self.guess {
             // The sample's share, and what there is before it is shortened.
-            None => (self.longest / SAMPLE).max(4 * Self::best_of_sample(self.k) + ITEMS),
+            None => (self.longest / SAMPLE).max(4 * Self::rank_in_sample(self.k) + ITEMS),
             Some(_) => self.longest,
         };
         self.found.len() <= most
     }
 
-    /// Leaves out what cannot be in the list, in the sample what is not among its best.
+    /// Leaves out what cannot be in the list, in the sample what is unlikely to be.
     fn shorten(&mut self) {
-        let (best, margin) = match self.guess {
-            None => (Self::best_of_sample(self.k), 0.0),
-            Some(_) => (self.k, self.margin),
-        };
+        let best = if self.guess.is_none() { Self::rank_in_sample(self.k) } else { self.k };
         if self.found.len() >= best {
             let bar = score_of(*self.found.select_nth_unstable(best - 1).1);
             // Down, so that rounding leaves nothing out.
-            let least = ((f64::from(bar) - margin) as f32).next_down();
+            let least = ((f64::from(bar) - self.margin) as f32).next_down();
             self.least = self.least.max(least);
             self.found.retain(|&key| score_of(key) >= self.least);
         }
