@@ -68,7 +68,11 @@ const types = [
   ...type('CompactOptions', 'How a model is made smaller.', compact),
   ...type('ExportOptions', 'How a model is written for other programs.', exported),
   ...type('CheckpointOptions', 'How a checkpoint is kept.', checkpoint),
-  ...type('ComputeOptions', 'What computes a training of `recvae`, `mult-vae` or `mult-dae`.', compute),
+  ...type(
+    'ComputeOptions',
+    'How a training is computed: of the networks by which engine and precision, and of them, iALS, EASE^R, EDLAE, RDLAE and DEQL on which device.',
+    compute,
+  ),
   ...models.flatMap(({ name, doc, options }) =>
     type(`${pascal(name)}Options`, `Options of \`${name}\`. ${doc}`, options),
   ),

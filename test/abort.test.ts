@@ -651,6 +651,25 @@ describe('streams of recommendations', () => {
     }
   });
 
+  test('an abort ends what never waits', async () => {
+    function* endless<T>(one: T) {
+      for (;;) yield one;
+    }
+    const calls = [
+      (signal: AbortSignal) => Interactions.fromHistories(endless({ user: 'a', items: NEWCOMER }), {}, { signal }),
+      (signal: AbortSignal) => Interactions.fromBatches(endless({ users: ['a'], items: ['b'] }), {}, { signal }),
+      (signal: AbortSignal) => Interactions.fromArrow(endless(new Uint8Array(0)), {}, { signal }),
+    ];
+    for (const call of calls) {
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const built = rejection(call(controller.signal));
+      await setTimeout(30); // timers of others go on, too
+      controller.abort(reason);
+      expect(await built).toBe(reason);
+    }
+  });
+
   test('an abort ends the wait for batches', async () => {
     const source = new Silent(0);
     const controller = new AbortController();

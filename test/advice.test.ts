@@ -115,6 +115,12 @@ test('options that were given are part of what is advised', async () => {
   );
 });
 
+test('a model beside which no cheaper one fitted into memory is told so', async () => {
+  const advice = await facts({ popularity: { 2000: 0.2 }, recvae: { 2000: 0.5 } }, 2000);
+  expect(advice.costlier).toMatchObject([{ model: 'recvae', gaps: [], wins: [], ahead: [] }]);
+  expect(advice.reasons).toContain('recvae had no cheaper model but popularity beside it.');
+});
+
 test('a trend that may cross is left to compare', async () => {
   const found = await facts(
     {

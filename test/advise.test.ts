@@ -286,6 +286,8 @@ describe('recvae advise', () => {
     expect(inputWords('likes.csv', { header: false, minUser: 6, split: 'time' } as never)).toBe(
       'likes.csv --no-header --min-user 6 --split time',
     );
+    const weighted = { value: 'plays', minValue: 1, weighted: true };
+    expect(inputWords('plays.csv', weighted as never)).toBe('plays.csv --value plays --min-value 1 --weighted');
     expect(inputWords("it's\n.csv", {} as never)).toBe("$'it\\'s\\n.csv'");
   });
 

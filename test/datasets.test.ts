@@ -1,6 +1,6 @@
 /** Published data sets: downloads from a server on this machine, their archives, and what is read of them. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -118,6 +118,14 @@ describe('a download', () => {
     expect(readFileSync(path).equals(BODY)).toBe(true);
     expect(told.at(-1)).toEqual([BODY.length, BODY.length]);
     expect(readdirSync(join(path, '..'))).toEqual(['file']);
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('onto a full disk is an error, also in its last piece', async () => {
+    const url = await serve((request, response) => send(request, response, Buffer.from('little')));
+    const path = join(temporaryFolder(), 'file');
+    symlinkSync('/dev/full', `${path}.part`);
+    await expect(download({ url, path, checksum: '' })).rejects.toThrow(/^cannot write .*ENOSPC/);
+    expect(existsSync(path)).toBe(false);
   });
 
   test('goes on where it broke off, at once and in a later call', async () => {

@@ -71,6 +71,12 @@ const hidden = (folder: string) => readdirSync(folder).filter((name) => name.sta
 describe('an output that is an input or another output', () => {
   const refusals: [command: string, text: string][] = [
     ['train ease likes.csv --out ./likes.csv', "--out is './likes.csv', as is <input>"],
+    ...['train ease', 'evaluate m.st', 'split', 'compare', 'tune ease', 'ablate', 'advise'].flatMap((command) =>
+      ['--test-file', '--validation-file'].map((flag): [string, string] => [
+        `${command} parts ${flag} h.ndjson --json h.ndjson${/train|split/.test(command) ? ' --out new' : ''}`,
+        `--json is 'h.ndjson', as is ${flag}`,
+      ]),
+    ),
     ['train ease likes.csv --out soft.csv', "--out is 'soft.csv', the same file as <input>, 'likes.csv'"],
     ['train ease likes.csv --out hard.csv', "--out is 'hard.csv', the same file as <input>, 'likes.csv'"],
     ['train ease likes.csv --out new --json likes.csv', "--json is 'likes.csv', as is <input>"],

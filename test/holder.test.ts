@@ -153,7 +153,9 @@ describe('ModelHolder', () => {
       expect(lambda(holder.current.model)).toBe(500);
       stop();
     });
-    expect(() => holder.watch(0)).toThrow('milliseconds is 0; allowed: a number, 1 or more');
+    for (const wrong of [0, 2 ** 31, Number.NaN]) {
+      expect(() => holder.watch(wrong)).toThrow(`milliseconds is ${wrong}; allowed: a number from 1 to 2147483647`);
+    }
   });
 });
 

@@ -83,6 +83,20 @@ describe('compareRepeatedly', () => {
     await expect(compareRepeatedly(data, { ...OPTIONS, repeat: 6, split: { kind: 'folds' } })).rejects.toThrow(
       'repeat is 6; allowed: at most 5, as there are so many folds (folds)',
     );
+    // Seeds that come after the given ones are looked at before any work, too.
+    const [seed, most] = [2 ** 53, 2 ** 32 - 1];
+    for (const [wrong, text] of [
+      [{ seed }, 'seed is 9007199254740992; allowed: at most 2^53 - 2, as repeat takes the 2 after it, too'],
+      [{ seed: 1, split: { seed } }, 'split.seed is 9007199254740992; allowed: at most 2^53 - 2'],
+      [{ split: { generator: 'numpy', seed: most } }, 'seed is 4294967297; allowed: at most 4294967295'],
+    ] as const) {
+      let begun = false;
+      const onProgress = () => {
+        begun = true;
+      };
+      await expect(compareRepeatedly(data, { ...OPTIONS, ...wrong, repeat: 3, onProgress })).rejects.toThrow(text);
+      expect(begun).toBe(false);
+    }
   });
 
   test('is compare --repeat', async () => {

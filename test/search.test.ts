@@ -183,6 +183,32 @@ describe('the engine', () => {
     expect(solvers.edges).toEqual({});
   });
 
+  test('keeps to narrow ranges, and tells their values apart', () => {
+    for (const range of [
+      { from: 1234, to: 1236 },
+      { from: 0.9993, to: 0.9999 },
+      { from: 1e-4, to: 0.9996, scale: 'log' },
+    ] as const) {
+      const { from, to } = range;
+      const { search } = run({ space: { lambda: range }, most: 9, allows: () => false }, ({ lambda }) =>
+        Number(lambda),
+      );
+      const tried = search.measured.map(({ point }) => point.lambda as number);
+      expect(tried.every((value) => value >= from && value <= to)).toBe(true);
+      expect(new Set(tried).size).toBeGreaterThan(4);
+      expect(Math.max(...tried)).toBeGreaterThan(from + 0.8 * (to - from));
+    }
+  });
+
+  test('asks on with hundreds of points measured', () => {
+    const { search } = run(
+      { space: { ...LAMBDA, alpha: LAMBDA.lambda }, most: 330, round: 60, ends: false },
+      peakAt(1),
+    );
+    expect(search.measured.length).toBe(330);
+    expect(Math.abs(log(search.best!.point.lambda) - 1)).toBeLessThan(0.1);
+  });
+
   test('goes on where another search has ended', () => {
     const { search: before } = run({ space: LAMBDA }, peakAt(1));
     const { search, rounds } = run({ space: LAMBDA, before, first: [before.peak!.point], most: 6 }, peakAt(1.4));

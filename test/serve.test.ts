@@ -260,6 +260,59 @@ describe('the server', () => {
     expect((await ask('/recommend', { items: [] })).status).toBe(200);
   });
 
+  test('gives places back whose senders pipelined and went away, and stops their work', async () => {
+    const { url, ask } = await started({ maxConcurrent: 8 });
+    const { hostname, port } = new URL(url);
+    const body = JSON.stringify({ histories: Array.from({ length: 1000 }, () => NEWCOMER), k: 20 });
+    const head = 'POST /recommend/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const request = `${head}content-length: ${body.length}\r\n\r\n${body}`;
+    for (let round = 0; round < 3; round += 1) {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => {});
+      await new Promise<void>((sent) => socket.write(request.repeat(5), () => sent()));
+      await setTimeout(10 * round);
+      socket.destroy();
+    }
+    const inFlight = async () => /^recvae_http_requests_in_flight (\d+)$/m.exec((await ask('/metrics')).body)?.[1];
+    while ((await inFlight()) !== '0') await setTimeout(5);
+    // All places are free.
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask('/recommend', { items: NEWCOMER })));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  });
+
+  test('closes beside connections that are silent, slow or do not take their answer', async () => {
+    const { url, server } = await started({ requestTimeout: 300 });
+    const { hostname, port } = new URL(url);
+    const head = 'POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n';
+    const sockets = await Promise.all(
+      ['', 'POST /recomm', `${head}\r\n{"items"`].map(async (sent) => {
+        const socket = connect(Number(port), hostname);
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        if (sent !== '') await new Promise<void>((done) => socket.write(sent, () => done()));
+        return socket;
+      }),
+    );
+    const gone = sockets.map((socket) => once(socket.resume(), 'close'));
+    await Promise.all([server.close(), ...gone]);
+  });
+
+  test('takes requests that arrive in time, and no others', async () => {
+    const { url } = await started({ requestTimeout: 400 });
+    const { hostname, port } = new URL(url);
+    const head = 'POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 12\r\n';
+    for (const sent of ['POST /recomm', `${head}\r\n{"items"`]) {
+      const socket = connect(Number(port), hostname);
+      let answer = '';
+      socket.on('data', (chunk) => {
+        answer += chunk;
+      });
+      socket.write(sent);
+      await once(socket, 'close');
+      expect(answer).toMatch(/^HTTP\/1.1 408 .*"the request had not arrived in time; allowed: 400 milliseconds/s);
+    }
+  });
+
   test('measures in the text of Prometheus', async () => {
     const { ask } = await started();
     for (const items of [NEWCOMER, [], ['x', 'y']]) await ask('/recommend', { items });
@@ -531,7 +584,8 @@ describe('recvae serve', () => {
     const cases: [string[], number, string][] = [
       [['none.safetensors'], 1, 'none.safetensors'],
       [[path, '--port', '70000'], 2, '--port is 70000; allowed: a whole number from 0 to 65535'],
-      [[path, '--watch', '0'], 2, '--watch is 0; allowed: a number of seconds, 0.01 or more'],
+      [[path, '--watch', '0'], 2, '--watch is 0; allowed: a number of seconds from 0.01 to 2147483.647'],
+      [[path, '--watch', '3000000'], 2, '--watch is 3000000; allowed: a number of seconds from 0.01 to 2147483.647'],
       [[path, '--api-key-file', 'none'], 1, 'cannot open none: no such file or directory (ENOENT)'],
       [[path, '--max-k', '0'], 2, '--max-k is 0; allowed: a whole number, 1 or more'],
       [[path, '--api-key-file', 'empty'], 2, "--api-key-file is 'empty', which is empty; allowed: a file with a key"],

@@ -7,9 +7,9 @@ import { description } from '../runtime/native.js';
 import type { ComputeOptions } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, journalFiles, refuseSame } from './distinct.js';
+import { inputFiles, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
-import { readSplit } from './input.js';
+import { readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, print, table, withError } from './output.js';
@@ -58,7 +58,7 @@ export function addAblate(program: Command): void {
     const options: AblateOptions = { all, seeds, seed, epochs, ...own, split: recipe.split, ...run };
     checkAblate(options);
     refuseSame({
-      inputs: { '<input>': filesBehind(input) },
+      inputs: inputFiles(input, flags),
       outputs: { '--json': json, '--report': page, ...journalFiles(journal) },
     });
     checkWritable(journal, '--journal');
@@ -67,6 +67,7 @@ export function addAblate(program: Command): void {
     const reporter = new TrainingReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data } = await readSplit(input, flags, recipe, { signal });
+      tellUnusedWeights(data.train, ['recvae']);
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {

@@ -3,14 +3,15 @@ import type { Spread } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
 import { type AdviseOptions, advise, checkAdvise, PRECISION, TRIED } from '../decide/advise.js';
+import { ALWAYS } from '../decide/compare/options.js';
 import { formatP, percent, rough } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, refuseSame } from './distinct.js';
+import { inputFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber, toFlag } from './flags.js';
-import { readInput } from './input.js';
+import { readInput, tellUnusedWeights } from './input.js';
 import { addFlag, addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, message, print, shellWord, table, withError } from './output.js';
@@ -67,7 +68,7 @@ export function addAdvise(program: Command): void {
     };
     checkAdvise(options);
     refuseIdle(flags.set, models ?? TRIED);
-    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json, '--report': page } });
+    refuseSame({ inputs: inputFiles(input, flags), outputs: { '--json': json, '--report': page } });
     checkWritable(json, '--json');
     checkWritable(page, '--report');
     const reporter = new SampleReporter();
@@ -76,6 +77,8 @@ export function addAdvise(program: Command): void {
         const read = await readInput(input, flags, recipe, { signal });
         // A ready split goes without the recipe of one.
         const how = read instanceof Split ? undefined : recipe.split;
+        const all = read instanceof Split ? read.train : read;
+        tellUnusedWeights(all, new Set([...ALWAYS, ...(models ?? TRIED)]));
         return advise(read, { ...options, split: how, signal, onProgress: (progress) => reporter.report(progress) });
       });
       reporter.stop();
@@ -97,6 +100,7 @@ export function inputWords(input: string, flags: InputFlags): string {
   const named = Object.entries({ preset, testFile, validationFile }).filter(([, value]) => value !== undefined);
   const words = [...Object.entries(recipe), ...named].map(([name, value]) => {
     const flag = toFlag(name);
+    if (value === true) return flag;
     return value === false ? flag.replace(/^--/, '--no-') : `${flag} ${shellWord(String(value))}`;
   });
   return [shellWord(input), ...words].join(' ');

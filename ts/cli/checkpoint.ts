@@ -48,8 +48,10 @@ export function tellHowToGoOn(thrown: unknown, { path, resume }: Checkpoint): vo
     if (interrupted) message('no step was trained yet, so there is no checkpoint');
     return;
   }
-  const [script, first, ...rest] = process.argv.slice(1) as [string, string, ...string[]];
-  const words = [...programOf(script), first, ...(resume ? [] : ['--resume']), ...rest];
+  const [script, ...given] = process.argv.slice(1) as [string, ...string[]];
+  // Flags of all commands may stand before the command.
+  const command = given.indexOf('train') + 1;
+  const words = [...programOf(script), ...given.toSpliced(command, 0, ...(resume ? [] : ['--resume']))];
   message(`the training is kept in ${path}; this goes on with it:\n  ${words.map(shellWord).join(' ')}`);
 }
 

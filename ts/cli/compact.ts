@@ -12,7 +12,7 @@ import { description, native } from '../runtime/native.js';
 import type { CompactOptions, MetricName } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
-import { filesBehind, refuseSame } from './distinct.js';
+import { filesBehind, inputFiles, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
 import { addRecordFlag, readSplit } from './input.js';
 import { addFlag, addInputFlags, TRAININGS_SEED } from './input-flags.js';
@@ -59,7 +59,7 @@ export function addCompact(program: Command): void {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
     refuseSame({
-      inputs: { '<model-file>': file, '--held-out': filesBehind(heldOut) },
+      inputs: { ...inputFiles('', flags), '<model-file>': file, '--held-out': filesBehind(heldOut) },
       outputs: { '<out>': out, '--json': json },
     });
     checkWritable(out, '<out>');

@@ -29,7 +29,7 @@ import {
   threadsFlag,
 } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, journalFiles, refuseSame } from './distinct.js';
+import { inputFiles, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
 import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
@@ -115,7 +115,7 @@ export function addCompare(program: Command): void {
     const journals = journalsOf(flags.journal, mostRuns(repeat ?? 1));
     const saved = ['comparison.json', ...allModels.map(({ name }) => `${name}.safetensors`)];
     refuseSame({
-      inputs: { '<input>': filesBehind(input) },
+      inputs: inputFiles(input, flags),
       outputs: {
         '--save': save,
         'a file of --save': save && saved.map((name) => join(save, name)),
@@ -136,7 +136,7 @@ export function addCompare(program: Command): void {
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
-      tellUnusedWeights(data, flags.models ?? USUAL);
+      tellUnusedWeights(data.train, new Set([...ALWAYS, ...(flags.models ?? USUAL)]));
       const its = {
         ...options,
         signal,

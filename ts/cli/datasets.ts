@@ -64,14 +64,14 @@ async function get(set: PublishedSet, from: string | undefined, signal: AbortSig
   message(`${set.title}: ${set.page}`);
   message(`terms: ${set.terms}`);
   const bar = new Bar('{label} [{bar}] {percentage} %');
-  let told = 0;
+  let told = { file: '', tenth: 0 };
   const onProgress: GetOptions['onProgress'] = (file, bytes, total) => {
     const megabytes = `${(bytes / 1e6).toFixed(1)} MB`;
     if (total === undefined) return;
     bar.update(Math.round((1000 * bytes) / total), 1000, { label: `${file} ${megabytes}` });
     const tenth = Math.floor((10 * bytes) / total);
-    if (hasBar() || tenth <= told) return;
-    told = tenth;
+    if (hasBar() || (told.file === file && tenth <= told.tenth) || tenth === 0) return;
+    told = { file, tenth };
     message(`${file}: ${megabytes} of ${(total / 1e6).toFixed(1)} MB`);
   };
   try {

@@ -6,6 +6,7 @@ import { filesHere, publishedSet } from '../data/published.js';
 import { isTable, kindOf } from '../data/sources.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { description } from '../runtime/native.js';
+import type { InputFlags } from './recipe.js';
 
 /** Paths by the flag or the argument that names them; `-` is stdin or stdout. */
 type Named = Record<string, string | readonly string[] | undefined>;
@@ -73,6 +74,15 @@ export function filesBehind(input: string | undefined): string[] {
     return [input, ...[...description.officialFiles, ...parts].map((name) => join(input, name))];
   }
   return isPattern(input) ? [input, ...expand(input)] : [input];
+}
+
+/** The files that an input and its other parts stand for, by the flags that name them. */
+export function inputFiles(input: string, flags: Pick<InputFlags, 'testFile' | 'validationFile'>): Named {
+  return {
+    '<input>': filesBehind(input),
+    '--test-file': filesBehind(flags.testFile),
+    '--validation-file': filesBehind(flags.validationFile),
+  };
 }
 
 /** A journal, and what stands beside it while it is used. */

@@ -8,7 +8,7 @@ import { description, native } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
 import { checkPerUserFile, jsonFlag, metricsFlag, perUserFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addListsDeviceFlag, loadOptionsOf } from './compute.js';
-import { filesBehind, refuseSame } from './distinct.js';
+import { filesBehind, inputFiles, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
 import { readSplit } from './input.js';
 import { addInputFlags, TRAININGS_SEED } from './input-flags.js';
@@ -48,14 +48,18 @@ export function addEvaluate(program: Command): void {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
     if (flags.metrics) guard(() => native.checkMetrics([...flags.metrics!]));
-    refuseSame({
-      inputs: { '<model-file>': file, '<input>': filesBehind(input) },
-      outputs: { '--json': flags.json, '--per-user': flags.perUser },
-    });
+    const inputs = { '<model-file>': file, ...inputFiles(input, flags) };
+    const outputs = { '--json': flags.json, '--per-user': flags.perUser };
+    refuseSame({ inputs, outputs });
     checkWritable(flags.json, '--json');
     await checkPerUserFile(flags.perUser);
     const model = await load(file, loadOptionsOf(flags));
     const recipe = recipeFor(input, flags, recipeIn(model.info));
+    const { parts: { test, validation } = {} } = recipe;
+    refuseSame({
+      inputs: { 'the test part': filesBehind(test), 'the validation part': filesBehind(validation) },
+      outputs,
+    });
     const work = async (signal: AbortSignal) => {
       const { data, leftOut } = await readSplit(input, flags, recipe, { signal });
       const metrics = flags.metrics as MetricName[] | undefined;

@@ -51,8 +51,8 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
 }
 
 /** Says which of the models count every interaction alike, where the data have weights. */
-export function tellUnusedWeights({ train }: Split, models: Iterable<string>): void {
-  if (!train.weighted) return;
+export function tellUnusedWeights(training: Interactions, models: Iterable<string>): void {
+  if (!training.weighted) return;
   const all = [...description.models, description.blend];
   const without = [...models].filter((name) => all.some((model) => model.name === name && !model.usesWeights));
   if (without.length === 0) return;

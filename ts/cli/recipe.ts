@@ -107,6 +107,7 @@ export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
     split: { ...splitBefore, ...pick(flags, SPLIT), ...kind, ...heldOut, ...seed },
   };
   const { testFile: test, validationFile: validation } = flags;
+  if (validation === '') throw invalid('--validation-file', validation, 'a path');
   const parts = { ...(isOther ? {} : before?.parts), ...(test && { test }), ...(validation && { validation }) };
   if (Object.keys(parts).length > 0) recipe.parts = parts;
   return recipe;

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
-import { ModelHolder } from '../serve/holder.js';
+import { LONGEST, ModelHolder } from '../serve/holder.js';
 import { checkServer, createServer, SERVER_LIMITS } from '../serve/server.js';
 import { parseBytes } from './common-flags.js';
 import { warnOfFallback } from './fallback.js';
@@ -62,8 +63,8 @@ async function run(file: string, flags: Flags): Promise<void> {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new RecvaeError('INVALID_ARGUMENT', `--port is ${port}; allowed: a whole number from 0 to 65535`);
   }
-  if (watch !== false && !(watch >= 0.01)) {
-    throw new RecvaeError('INVALID_ARGUMENT', `--watch is ${watch}; allowed: a number of seconds, 0.01 or more`);
+  if (watch !== false && !(watch >= 0.01 && watch <= LONGEST / 1000)) {
+    throw invalid('--watch', watch, `a number of seconds from 0.01 to ${LONGEST / 1000}`);
   }
   const apiKey = keyIn(flags);
   const options = {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { guard, RecvaeError } from '../runtime/errors.js';
 import { description, native } from '../runtime/native.js';
 import { jsonFlag, seedFlag } from './common-flags.js';
-import { filesBehind, refuseSame } from './distinct.js';
+import { inputFiles, refuseSame } from './distinct.js';
 import { INPUT } from './flags.js';
 import { readSplit } from './input.js';
 import { addInputFlags } from './input-flags.js';
@@ -25,7 +25,7 @@ export function addSplit(program: Command): void {
     const { json, out } = flags;
     const files = description.officialFiles.map((name) => join(out, name));
     refuseSame({
-      inputs: { '<input>': filesBehind(input) },
+      inputs: inputFiles(input, flags),
       outputs: { '--out': out, 'a file of --out': out === '' ? undefined : files, '--json': json },
     });
     checkWritable(json, '--json');

@@ -17,7 +17,7 @@ import { blendWords } from './blend.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, refuseSame, refuseTwice } from './distinct.js';
+import { inputFiles, refuseSame, refuseTwice } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
@@ -85,7 +85,7 @@ export function addTrain(program: Command): void {
     const checkpoint = checkpointOf(flags);
     refuseSame({
       inputs: {
-        '<input>': filesBehind(input),
+        ...inputFiles(input, flags),
         '--parts': flags.parts,
         '--from': flags.from,
         '--counts': flags.counts,
@@ -127,7 +127,7 @@ export function addTrain(program: Command): void {
       const prepared = await readSplit(input, flags, recipe, { signal });
       const { data } = prepared;
       leftOut = prepared.leftOut;
-      tellUnusedWeights(data, [model]);
+      tellUnusedWeights(data.train, [model]);
       started = performance.now();
       const info = prepared.info();
       // The model has the earlier users besides; its record knows them, where the counts do.

@@ -14,7 +14,7 @@ import type { SearchKind, SearchProgress, SearchRun } from '../search/search.js'
 import type { Range } from '../search/spaces.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
-import { filesBehind, journalFiles, refuseSame } from './distinct.js';
+import { inputFiles, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
@@ -94,7 +94,7 @@ export function addTune(program: Command): void {
     checkTune(model, options);
     if (flags.serve) return serveQueue(input, flags);
     refuseSame({
-      inputs: { '<input>': filesBehind(input) },
+      inputs: inputFiles(input, flags),
       outputs: { '--out': out, '--json': json, '--report': page, ...journalFiles(flags.journal) },
     });
     checkWritable(out, '--out');
@@ -104,7 +104,7 @@ export function addTune(program: Command): void {
     const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
-      tellUnusedWeights(data, [model]);
+      tellUnusedWeights(data.train, [model]);
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
       const tuning = { ...options, signal, info: info(), onProgress };
       const queue = flags.queue === undefined ? undefined : await openQueue(flags.queue, data);

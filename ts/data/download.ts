@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { onAbort } from '../runtime/abort.js';
 import { RecvaeError } from '../runtime/errors.js';
@@ -129,7 +130,8 @@ async function transfer(what: Download): Promise<void> {
         onProgress?.(bytes, total);
       }
     } finally {
-      await Promise.race([new Promise<void>((resolve) => file.end(() => resolve())), failed]);
+      file.end();
+      await finished(file);
     }
     if (total !== undefined && bytes !== total) throw new Broken(`the transfer ended after ${bytes} of ${total} bytes`);
   } catch (thrown) {

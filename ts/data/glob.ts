@@ -1,6 +1,9 @@
 /** Patterns of file names, as DuckDB reads them: `*`, `?` and `[…]` within a name, `**` for any folders. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, parse, sep } from 'node:path';
+
+/** What stands between the names of a path. */
+const SEPARATORS = sep === '/' ? /\/+/ : /[\\/]+/;
 
 /** Whether a path has the characters of a pattern. */
 export function isPattern(path: string): boolean {
@@ -18,9 +21,9 @@ export function entries(folder: string): string[] {
 
 /** The files that a pattern means, in the order of their names. */
 export function expand(pattern: string): string[] {
-  const [first, ...parts] = pattern.split('/');
-  let found = [first === '' ? '/' : '.'];
-  for (const part of first === '' ? parts : [first!, ...parts]) {
+  const { root } = parse(pattern);
+  let found = [root === '' ? '.' : root];
+  for (const part of pattern.slice(root.length).split(SEPARATORS)) {
     found = found.flatMap((folder) => {
       if (part === '**') return [folder, ...foldersBelow(folder)];
       if (!/[*?[]/.test(part)) return [join(folder, part)];

@@ -9,8 +9,8 @@ import { Interactions } from './interactions.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 
 /**
- * Users each with items that go in and items that have to be found. By the split of kind `strong` no model sees them in
- * training; by the others they are known from it.
+ * Users each with items that go in and items that have to be found. By splits of the kinds `strong` and `folds` no model sees
+ * them in training; by the others they are known from it.
  */
 export class HeldOut implements Disposable {
   /** @internal */
@@ -42,7 +42,7 @@ export class HeldOut implements Disposable {
     return guard(() => this.native.nScored);
   }
 
-  /** Whether some of them are trained on, too: by every kind of split but `strong`. */
+  /** Whether some of them are trained on, too: by every kind of split but `strong` and `folds`. */
   get areKnown(): boolean {
     return guard(() => this.native.areKnown);
   }

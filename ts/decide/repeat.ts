@@ -5,8 +5,8 @@
 import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
-import { checkInstance, invalid } from '../runtime/check.js';
-import { guard } from '../runtime/errors.js';
+import { checkInstance, invalid, LARGEST_SEED } from '../runtime/check.js';
+import { guard, toJson } from '../runtime/errors.js';
 import { description, native } from '../runtime/native.js';
 import type { ModelName, SplitOptions } from '../runtime/options.generated.js';
 import { stoppable } from '../runtime/running.js';
@@ -35,7 +35,11 @@ export interface RepeatedComparison extends Comparison {
 const FIXED: readonly SplitOptions['kind'][] = ['time', 'last', 'files', 'column'];
 
 /** Fails for a number of repetitions that makes no sense. */
-export function checkRepeat(repeat: unknown, { split }: Pick<CompareOptions, 'split'>, isSplit: boolean): void {
+export function checkRepeat(
+  repeat: unknown,
+  { seed = DEFAULT_SEED, split }: Pick<CompareOptions, 'seed' | 'split'>,
+  isSplit: boolean,
+): void {
   if (!Number.isInteger(repeat) || (repeat as number) < 2 || (repeat as number) > 100) {
     throw invalid('repeat', repeat, 'a whole number from 2 to 100');
   }
@@ -43,6 +47,15 @@ export function checkRepeat(repeat: unknown, { split }: Pick<CompareOptions, 'sp
   if (!isSplit && split?.kind === 'folds' && (repeat as number) > folds) {
     throw invalid('repeat', repeat, `at most ${folds}, as there are so many folds (folds)`);
   }
+  // The seeds that come after the given ones, before any work.
+  const more = (repeat as number) - 1;
+  const isLate = (seed: number) => Number.isInteger(seed) && seed + more > LARGEST_SEED;
+  const allowed = `at most 2^53 - ${more}, as repeat takes the ${more} after it, too`;
+  if (isLate(seed)) throw invalid('seed', seed, allowed);
+  if (isSplit || FIXED.includes(split?.kind) || split?.kind === 'folds') return;
+  const first = split?.seed ?? seed;
+  if (isLate(first)) throw invalid('split.seed', first, allowed);
+  guard(() => native.checkSplit(toJson({ ...split, seed: first + more })));
 }
 
 /**

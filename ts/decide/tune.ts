@@ -64,7 +64,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   options?: ModelOptions[K];
   /**
    * Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12, and of `adaptive` as many as its
-   * effort allows: 60 seconds of a reference machine or six fits, whichever is more (up to 300 seconds six of the
+   * effort allows: 60 seconds of a reference machine or six fits, whichever is more (up to 300 seconds ten of the
    * costliest), and 32 trials.
    */
   trials?: number;

@@ -1,4 +1,5 @@
 /** Waiting that an AbortSignal ends. No listener stays on the signal while nothing is waited for. */
+import { setImmediate } from 'node:timers/promises';
 
 /** How a call can be stopped. */
 export interface Abortable {
@@ -100,6 +101,9 @@ function openReader<T>(reader: ReadableStreamDefaultReader<T>): AsyncIterator<T>
   };
 }
 
+/** Milliseconds after which the event loop gets its turn, where an iterable that never waits would keep it waiting. */
+const TURN = 10;
+
 /**
  * What an iterable hands out, until the signal is aborted: then its reason is thrown and the iterable is closed, also
  * while it does not answer.
@@ -108,8 +112,16 @@ export async function* untilAborted<T>(
   signal: AbortSignal | undefined,
   iterable: Iterable<T> | AsyncIterable<T>,
 ): AsyncGenerator<T> {
+  let turn = performance.now();
+  const letOthers = async () => {
+    await setImmediate();
+    turn = performance.now();
+  };
   if (!signal) {
-    yield* iterable;
+    for await (const value of iterable) {
+      yield value;
+      if (performance.now() - turn > TURN) await letOthers();
+    }
     return;
   }
   const iterator = openIterator(iterable);
@@ -126,6 +138,8 @@ export async function* untilAborted<T>(
       state = done ? 'ended' : 'answered';
       if (done) return;
       yield value;
+      if (performance.now() - turn > TURN) await letOthers();
+      signal.throwIfAborted();
     }
   } finally {
     // An iterable that does not answer would not end either: it is told, and not waited for.

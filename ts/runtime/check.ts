@@ -62,9 +62,12 @@ export function checkString(value: unknown, what: string): asserts value is stri
   if (typeof value !== 'string') throw invalid(what, value, 'a string');
 }
 
+/** The largest seed: beyond it two whole numbers may be one. */
+export const LARGEST_SEED = 2 ** 53;
+
 /** Fails unless `value` is a seed. */
 export function checkSeed(value: unknown, what: string): asserts value is number {
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 53) return;
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LARGEST_SEED) return;
   throw invalid(what, value, 'a whole number from 0 to 2^53');
 }
 

@@ -13,7 +13,7 @@
  */
 import type { Json } from '../runtime/json.js';
 import { canonical } from './journal.js';
-import { endOf, isRange, type Point, type Range, type Space, scaleOf } from './spaces.js';
+import { clampTo, endOf, isRange, type Point, type Range, roundedIn, type Space, scaleOf } from './spaces.js';
 import { expectedImprovement, Surrogate } from './surrogate.js';
 
 /** What is known about a point. */
@@ -83,6 +83,8 @@ const CANDIDATES = 512;
 const NEAR = 64;
 const RADII = [0.15, 0.05];
 const BEST_POINTS = 2;
+/** Points that a surrogate is made of at most: its time grows with their cube, and nothing else runs meanwhile. */
+const MOST_TELLING = 150;
 /** How far apart points are that are about the same, and so close that measuring another one tells nothing. */
 const NEARBY = 0.05;
 const SAME = 0.005;
@@ -130,7 +132,7 @@ class Dimension {
     return (there(value as number) - there(from)) / (there(to) - there(from));
   }
 
-  /** The value at a coordinate, in three digits. */
+  /** The value at a coordinate, in three digits, or as many more as a narrow range takes. */
   value(coordinate: number): Json {
     if (!isRange(this.values)) {
       return this.values[Math.round(Math.min(Math.max(coordinate, 0), 1) * (this.values.length - 1))]!;
@@ -138,7 +140,10 @@ class Dimension {
     const { from, to } = this.values;
     const { there, back } = scaleOf(this.values);
     const value = back(there(from) + coordinate * (there(to) - there(from)));
-    return this.#whole ? Math.round(value) : Number(value.toPrecision(3));
+    const rounded = this.#whole ? Math.round(value) : roundedIn(this.values, value);
+    // Rounding leads out of no end that stands where it was given.
+    const [isBelow, isAbove] = [Math.min(coordinate, this.low) < 0, Math.max(coordinate, this.high) > 1];
+    return clampTo({ from: isBelow ? -Infinity : from, to: isAbove ? Infinity : to }, rounded);
   }
 
   /**
@@ -532,18 +537,27 @@ export class AdaptiveSearch {
   }
 
   #fit(believed: readonly { coordinates: number[]; mean: number }[]): Surrogate {
-    const worst = Math.min(...this.#measured.flatMap(({ value }) => value ?? []));
-    const points = [
-      ...this.#measured.map(({ point }) => this.#coordinates(point)),
-      ...believed.map(({ coordinates }) => coordinates),
-    ];
-    const values = [...this.#measured.map(({ value }) => value ?? worst), ...believed.map(({ mean }) => mean)];
+    const worst = this.#measured.reduce((worst, { value }) => Math.min(worst, value ?? worst), Infinity);
+    const measured = this.#telling.map(({ point, value }) => ({
+      coordinates: this.#coordinates(point),
+      mean: value ?? worst,
+    }));
+    const points = [...measured, ...believed].map(({ coordinates }) => coordinates);
+    const values = [...measured, ...believed].map(({ mean }) => mean);
     const { before } = this.#settings;
     const earlier = before?.best && before.#surrogate();
     const prior = earlier && ((point: readonly number[]) => earlier.predict(point).mean);
     const ranges = [...this.#dimensions.keys()].filter((at) => this.#dimensions[at]!.isRange);
     const together = ranges.flatMap((a, at) => ranges.slice(at + 1).map((b) => [a, b] as const));
     return new Surrogate(points, values, Math.max(this.#noise, 1e-9), prior, together);
+  }
+
+  /** Of very many measured points those that a surrogate is made of: the best ones, and of the others the last. */
+  get #telling(): readonly Measured[] {
+    if (this.#measured.length <= MOST_TELLING) return this.#measured;
+    const sorted = this.#measured.toSorted((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+    const best = new Set(sorted.slice(0, MOST_TELLING / 2));
+    return [...best, ...this.#measured.filter((one) => !best.has(one)).slice(-MOST_TELLING / 2)];
   }
 
   #add(points: Point[], point: Point): void {

@@ -23,7 +23,7 @@ import type { Holder } from './holder.js';
 import { canonical } from './journal.js';
 import { Samples } from './samples.js';
 import type { Search, SearchRun } from './search.js';
-import { isAllowed, isRange, type Point, sizeOf, wholeOf } from './spaces.js';
+import { clampTo, isAllowed, isRange, type Point, roundedIn, sizeOf, wholeOf } from './spaces.js';
 import { completeOptions, runTrials, type Trial, type TrialResult } from './trials.js';
 
 /** What an adaptive search found. */
@@ -438,16 +438,14 @@ function usualPoint({ model, fixed, space }: Search): Point | undefined {
   return Object.entries(space).every(lies) ? point : undefined;
 }
 
-/** Where the core would have a search on these data begin, within the ranges; in three digits as all points. */
+/** Where the core would have a search on these data begin, within the ranges; in as few digits as all points. */
 function startsOf({ model, fixed, space }: Search, { data }: SearchRun, usual: Point): Point[] {
   // What is searched in a list begins as usual, and the others are told for that.
   const kept = Object.fromEntries(Object.entries(usual).filter(([name]) => !isRange(space[name]!)));
   const given = toJson({ ...fixed, ...kept });
   const starts: Point[] = guard(() => JSON.parse(native.searchStarts(model, given, data.train.native)));
   const inside = ([name, values]: [string, Search['space'][string]], start: Point): Json =>
-    isRange(values)
-      ? Number(Math.min(Math.max(start[name] as number, values.from), values.to).toPrecision(3))
-      : usual[name]!;
+    isRange(values) ? clampTo(values, roundedIn(values, start[name] as number)) : usual[name]!;
   const points = starts.map((start) =>
     Object.fromEntries(Object.entries(space).map((option) => [option[0], inside(option, start)])),
   );

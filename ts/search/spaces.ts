@@ -177,8 +177,22 @@ function within(range: Range, whole: boolean, uniform: number): number {
   const end = whole ? to + 1 : to;
   const { there, back } = scaleOf(range);
   const number = back(there(from) + uniform * (there(end) - there(from)));
-  const value = whole ? Math.floor(number) : Number(number.toPrecision(4));
+  return clampTo(range, whole ? Math.floor(number) : roundedIn(range, number, 4));
+}
+
+/** The number of a range that is closest to a value. */
+export function clampTo({ from, to }: Pick<Range, 'from' | 'to'>, value: number): number {
   return Math.min(Math.max(value, from), to);
+}
+
+/**
+ * A value in so many digits, or as many more as tell some dozens of values of a narrow range apart; it may lie beyond
+ * the range's ends.
+ */
+export function roundedIn({ from, to }: Pick<Range, 'from' | 'to'>, value: number, digits = 3): number {
+  const share = (to - from) / Math.max(Math.abs(from), Math.abs(to));
+  const more = share > 0 ? Math.max(Math.floor(-Math.log10(share)), 0) : 0;
+  return Number(value.toPrecision(Math.min(digits + more, 17)));
 }
 
 /** Whether the core takes whole numbers alone: what lies between two of them tells. */

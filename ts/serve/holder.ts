@@ -22,6 +22,9 @@ export interface Held<P = undefined> {
   readonly loadedAt: Date;
 }
 
+/** Milliseconds that Node's timers can wait. */
+export const LONGEST = 2 ** 31 - 1;
+
 /** A held model in use: until {@link Lease.release}, it is not disposed of. */
 export interface Lease<P = undefined> extends Held<P>, Disposable {
   /** Gives it back; doing so again does nothing. `using` does it at the end of the block. */
@@ -210,12 +213,12 @@ export class ModelHolder<P = undefined> implements Disposable {
    * Looks again and again whether another file is in its place, by its times, size and number, and loads it then. A
    * file that cannot be loaded is tried again when it changes again. It does not keep the process alive.
    *
-   * @param milliseconds - Between two looks; 1,000 by default.
+   * @param milliseconds - Between two looks, up to 2^31 - 1; 1,000 by default.
    * @returns What ends it; {@link ModelHolder.dispose} does too.
    */
   watch(milliseconds = 1000): () => void {
-    if (!(Number.isFinite(milliseconds) && milliseconds >= 1)) {
-      throw invalid('milliseconds', milliseconds, 'a number, 1 or more');
+    if (!(milliseconds >= 1 && milliseconds <= LONGEST)) {
+      throw invalid('milliseconds', milliseconds, `a number from 1 to ${LONGEST}`);
     }
     clearInterval(this.#timer);
     const fail = (thrown: unknown) => {

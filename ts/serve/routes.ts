@@ -33,7 +33,7 @@ interface Route {
    * Asks the model. Ids are looked at before, where the model's own messages would call them otherwise than the body
    * does.
    */
-  handle: (model: Model, body: never) => unknown;
+  handle: (model: Model, body: never, signal: AbortSignal) => unknown;
 }
 
 interface Lists {
@@ -155,12 +155,12 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
       ),
       answer: object({ results: list(recommendation) }, ['results']),
       example: { histories: [{ items: ['318'] }, { items: ['858'], deny: ['1196'] }], k: exampleK(3) },
-      handle: async (model, { histories, allow, deny, ...rest }: { histories: Asked[] } & Lists & Options) => ({
-        results: await model.recommendBatch(histories, {
-          ...serveOptions(rest),
-          ...(allow && { allow }),
-          ...(deny && { deny }),
-        }),
+      handle: async (model, { histories, allow, deny, ...rest }: { histories: Asked[] } & Lists & Options, signal) => ({
+        results: await model.recommendBatch(
+          histories,
+          { ...serveOptions(rest), ...(allow && { allow }), ...(deny && { deny }) },
+          { signal },
+        ),
       }),
     },
     {
@@ -195,8 +195,8 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
         ['item', 'score', 'reasons', 'unknown'],
       ),
       example: { items: ['318', '858'], item: '1196', k: exampleK(2) },
-      handle: (model, { items, item, k }: { items: Id[]; item: Id; k?: number }): Promise<Explanation> =>
-        model.explain(idsOf(items, 'items'), item, { ...(k !== undefined && { k }) }),
+      handle: (model, { items, item, k }: { items: Id[]; item: Id; k?: number }, signal): Promise<Explanation> =>
+        model.explain(idsOf(items, 'items'), item, { ...(k !== undefined && { k }) }, { signal }),
     },
   ];
 }

@@ -4,11 +4,13 @@
  * the end.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkInstance, invalid, knownKeys } from '../runtime/check.js';
 import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { version } from '../runtime/native.js';
 import { absent } from '../runtime/optional.js';
+import { Connections } from './connections.js';
 import { type Held, ModelHolder } from './holder.js';
 import { Metrics } from './metrics.js';
 import { answerBroken, answerError, answerErrors, errorOf } from './refusals.js';
@@ -20,7 +22,10 @@ export interface ServerOptions extends Partial<RequestLimits> {
   apiKey?: string;
   /** Bytes that a body may have; 1 MiB by default. */
   bodyLimit?: number;
-  /** Requests that may be at work at once; more are refused with 503 and `retry-after`. 256 by default. */
+  /**
+   * Requests that may be at work at once; more are refused with 503 and `retry-after`. One whose sender has gone counts
+   * until its work has stopped. 256 by default.
+   */
   maxConcurrent?: number;
   /** Milliseconds that a request may take to arrive; 30,000 by default. */
   requestTimeout?: number;
@@ -50,13 +55,16 @@ export interface RecommendServer {
   /** Tells the numbers that a load of the model failed. */
   reloadFailed(): void;
   /**
-   * Takes no more requests, ends those at work, and closes. `/health/ready` says 503 meanwhile. The holder stays open.
+   * Takes no more requests, ends those at work, and closes. `/health/ready` says 503 meanwhile. Who has not sent a
+   * request whole after `requestTimeout`, or not taken its answer, is not waited for. The holder stays open.
    */
   close(): Promise<void>;
 }
 
 /** Milliseconds between two looks, while the server closes, for connections without a request. */
 const IDLE = 50;
+/** Milliseconds between two looks for requests that do not arrive in time, at most. */
+const LOOK = 1000;
 
 /**
  * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`,
@@ -80,6 +88,12 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const server = fastify({
     bodyLimit: limits.bodyLimit,
     requestTimeout: limits.requestTimeout,
+    // Node has limits of its own for heads, and looks twice a minute.
+    http: {
+      requestTimeout: limits.requestTimeout,
+      headersTimeout: limits.requestTimeout,
+      connectionsCheckingInterval: Math.min(limits.requestTimeout, LOOK),
+    },
     // Fastify's answers would have another shape than ours.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => answerBroken(error, socket, limits),
@@ -97,7 +111,8 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
     return reply.code(503).send(errorOf('CLOSING', 'the server is about to stop'));
   });
   refuseStrangers(server, apiKey, metrics);
-  const limit = limitWork(limits.maxConcurrent, metrics);
+  const connections = new Connections(server.server);
+  const slots = new Slots(limits.maxConcurrent, metrics, connections);
   measure(server, metrics);
   server.addHook('onSend', async (_, reply) => void (isClosing && reply.header('connection', 'close')));
   answerErrors(server, limits);
@@ -105,9 +120,16 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const routes = routesOf(limits);
   for (const { url, body, answer, handle } of routes) {
     const schema = { body, response: { 200: answer, '4xx': ERROR, '5xx': ERROR } };
-    server.post(url, { schema, onRequest: limit }, ({ body }, reply) => {
+    const onRequest = async ({ raw }: FastifyRequest, reply: FastifyReply) => {
+      const refusal = slots.take(raw);
+      if (refusal !== undefined) return reply.code(503).header('retry-after', '1').send(refusal);
+    };
+    server.post(url, { schema, onRequest }, async ({ raw, body }, reply) => {
       if (holder.isDisposed) return reply.code(503).send(GONE);
-      return holder.use(async ({ model }) => count(await handle(model, body as never), metrics));
+      const answer = (signal: AbortSignal) =>
+        holder.use(async ({ model }) => count(await handle(model, body as never, signal), metrics));
+      // Nobody is there to be answered.
+      return (await slots.work(raw, answer)) ?? reply.hijack();
     });
   }
   const health = (schema: object) => ({ schema: { response: { 200: schema, 503: ERROR } } });
@@ -145,8 +167,11 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
     reloadFailed: () => metrics.reloads.add(1, { result: 'failed' }),
     close: async () => {
       isClosing = true;
-      // Connections that are kept for more requests would keep the server.
-      const idle = setInterval(() => server.server.closeIdleConnections(), IDLE);
+      const since = performance.now();
+      const idle = setInterval(
+        () => connections.destroyIdle(performance.now() - since >= limits.requestTimeout),
+        Math.min(IDLE, limits.requestTimeout),
+      );
       try {
         await server.close();
       } finally {
@@ -205,27 +230,69 @@ function refuseStrangers(server: FastifyInstance, apiKey: string | undefined, me
   });
 }
 
+/** A request at work. */
+interface Slot {
+  /** Whether its sender was answered or has gone. */
+  isEnded: boolean;
+  isAtWork: boolean;
+  stop: AbortController;
+}
+
 /**
- * Refuses requests while so many are at work; from before their bodies are read until their connection is done with
- * them.
+ * Places for requests at work: from before their bodies are read until their connection is done with them, and what
+ * they asked for has stopped.
  */
-function limitWork(most: number, metrics: Metrics) {
-  let number = 0;
-  metrics.inFlight.set(0);
-  return async (_: FastifyRequest, reply: FastifyReply) => {
-    if (number >= most) {
-      metrics.refused.add(1, { reason: 'concurrency' });
-      const text = `${most} requests are at work; allowed: no more at once`;
-      return reply.code(503).header('retry-after', '1').send(errorOf('TOO_MUCH_WORK', text));
+class Slots {
+  readonly #slots = new WeakMap<IncomingMessage, Slot>();
+  readonly #most: number;
+  readonly #metrics: Metrics;
+  readonly #connections: Connections;
+  #taken = 0;
+
+  constructor(most: number, metrics: Metrics, connections: Connections) {
+    this.#most = most;
+    this.#metrics = metrics;
+    this.#connections = connections;
+    metrics.inFlight.set(0);
+  }
+
+  /** Takes a place, or gives the answer that refuses. */
+  take(request: IncomingMessage): ReturnType<typeof errorOf> | undefined {
+    if (this.#taken >= this.#most) {
+      this.#metrics.refused.add(1, { reason: 'concurrency' });
+      return errorOf('TOO_MUCH_WORK', `${this.#most} requests are at work; allowed: no more at once`);
     }
-    number += 1;
-    metrics.inFlight.set(number);
-    // Answered, or gone before the answer: hooks of Fastify are not called for who goes while the work is done.
-    reply.raw.once('close', () => {
-      number -= 1;
-      metrics.inFlight.set(number);
+    this.#add(1);
+    const slot: Slot = { isEnded: false, isAtWork: false, stop: new AbortController() };
+    this.#slots.set(request, slot);
+    this.#connections.whenEnded(request, () => {
+      slot.isEnded = true;
+      if (slot.isAtWork) slot.stop.abort();
+      else this.#add(-1);
     });
-  };
+    return undefined;
+  }
+
+  /** What `answer` gives, unless the sender goes before: that stops it. */
+  async work<T>(request: IncomingMessage, answer: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    const slot = this.#slots.get(request)!;
+    if (slot.isEnded) return undefined;
+    slot.isAtWork = true;
+    try {
+      return await answer(slot.stop.signal);
+    } catch (thrown) {
+      if (slot.isEnded) return undefined;
+      throw thrown;
+    } finally {
+      slot.isAtWork = false;
+      if (slot.isEnded) this.#add(-1);
+    }
+  }
+
+  #add(number: number): void {
+    this.#taken += number;
+    this.#metrics.inFlight.set(this.#taken);
+  }
 }
 
 function measure(server: FastifyInstance, metrics: Metrics): void {

@@ -484,6 +484,12 @@ pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: S
     promise_in(env, brief(), move || recvae_core::split(&data, &options).into_node(), NativeSplit::new)
 }
 
+/// Fails for options that [`split`] refuses without having seen the interactions. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn check_split(options: String) -> Result<()> {
+    SplitOptions::from_json(&json("options", &options)?).map(drop).into_node()
+}
+
 fn left_out(left_out: &[LeftOut]) -> String {
     left_out.iter().map(LeftOut::to_json).collect::<Value>().to_string()
 }

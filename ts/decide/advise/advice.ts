@@ -232,6 +232,8 @@ function againstCheaper(model: ModelName, facts: Facts): CostlierModel {
   const cheaper = sample.models
     .map(({ model }) => model)
     .filter((other, at, all) => other !== FLOOR && at < all.indexOf(model));
+  // Those that are usually there may not have fitted into memory.
+  if (cheaper.length === 0) return { model, gaps: [], wins: [], ahead: [], finds: [], unfinished: trial.unfinished };
   const gaps = samples.map(({ users, models }) => {
     const mean = (name: ModelName) => meanOf(models.find(({ model }) => model === name)!, metric);
     const against = cheaper.reduce((best, other) => (mean(other) > mean(best) ? other : best));
@@ -252,7 +254,8 @@ function againstCheaper(model: ModelName, facts: Facts): CostlierModel {
   return { model, gaps, wins, ahead, finds, unfinished: trial.unfinished };
 }
 
-function costlierWords({ model, wins, ahead, finds, unfinished }: CostlierModel, facts: Facts): string[] {
+function costlierWords({ model, gaps, wins, ahead, finds, unfinished }: CostlierModel, facts: Facts): string[] {
+  if (gaps.length === 0) return [`${model} had no cheaper model but ${FLOOR} beside it.`];
   const { sample, trial } = lastOf(model, facts);
   const name = ({ users, group, from, to }: CostlierModel['wins'][number]) =>
     group === 'all'

@@ -66,17 +66,7 @@ export function planFor(data: Split, planning: Planning): Plan {
   const sizes = new Map<ModelName, number[]>();
   const linear: ModelName[] = [];
   for (const [model, options] of planning.settings) {
-    if (isNetwork(model)) {
-      const most = Math.min(planning.users, all);
-      const users = halved(
-        most,
-        Math.min(LEAST_USERS, most),
-        (users) => seconds(model, options, data, users) <= NETWORK_SECONDS,
-      );
-      if (users === undefined) refused.push({ model, why: tooLong(model, options, data, Math.min(LEAST_USERS, most)) });
-      else sizes.set(model, [half(users), users]);
-      continue;
-    }
+    if (isNetwork(model)) continue;
     const within = (seconds: number) =>
       largestThatFits(model, options, data, { memoryLimit: planning.memoryLimit, threads: THREADS, seconds });
     const whole = isClosed(model) ? within(CLOSED_SECONDS) : undefined;
@@ -87,9 +77,24 @@ export function planFor(data: Split, planning: Planning): Plan {
     linear.push(model);
   }
   const isCheap = (users: number) =>
-    linear.every((model) => smaller.has(model) || isClosed(model) || seconds(model, {}, data, users) <= LINEAR_SECONDS);
-  const most = halved(all, 2, isCheap) ?? 2;
-  const warm = [...new Set([...sizes.values()].flat())].filter((users) => users <= most);
+    linear.every(
+      (model) =>
+        smaller.has(model) ||
+        isClosed(model) ||
+        seconds(model, planning.settings.get(model)!, data, users) <= LINEAR_SECONDS,
+    );
+  const fewest = Math.min(LEAST_USERS, all);
+  const most = halved(all, fewest, isCheap) ?? fewest;
+  for (const [model, options] of planning.settings) {
+    if (!isNetwork(model)) continue;
+    // Not beyond what the linear models take, beside which it is judged.
+    const largest = Math.min(planning.users, most);
+    const least = Math.min(LEAST_USERS, largest);
+    const users = halved(largest, least, (users) => seconds(model, options, data, users) <= NETWORK_SECONDS);
+    if (users === undefined) refused.push({ model, why: tooLong(model, options, data, least) });
+    else sizes.set(model, [half(users), users]);
+  }
+  const warm = [...new Set([...sizes.values()].flat())];
   for (const model of linear) sizes.set(model, [...warm, ...(most < all ? [half(most)] : []), most]);
   return { samples: bySize(sizes, [...planning.settings.keys()]), refused, smaller };
 }

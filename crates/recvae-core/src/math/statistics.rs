@@ -91,9 +91,14 @@ pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Paired> {
 pub fn paired_bootstrap_until(a: &[f64], b: &[f64], seed: u64, cancel: &Cancel) -> Result<Paired> {
     let differences = differences_of(a, b)?;
     let (difference, error) = mean(&differences);
-    let error = error.unwrap_or(0.0);
+    let mut error = error.unwrap_or(0.0);
     // Around their mean, so that little is lost to rounding where all differ by about as much.
-    let centred: Vec<f64> = differences.iter().map(|each| each - difference).collect();
+    let mut centred: Vec<f64> = differences.iter().map(|each| each - difference).collect();
+    // What rounding leaves of the mean of equal differences is none.
+    if differences.iter().all(|&each| is_same(each, differences[0])) {
+        centred.fill(0.0);
+        error = 0.0;
+    }
     let n = centred.len();
     let mut distances: Vec<f64> = (0..RESAMPLES as u64)
         .into_par_iter()
@@ -141,6 +146,11 @@ fn differences_of(a: &[f64], b: &[f64]) -> Result<Vec<f64>> {
     Ok(a.iter().zip(b).map(|(a, b)| a - b).collect())
 }
 
+/// Whether two differences are one but for rounding.
+fn is_same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+}
+
 /// How far from 0 the mean of `n` values is, in its standard errors, by their sum and the sum of their squares. Values
 /// that are all the same have no error, and are infinitely far unless they are 0.
 fn in_errors(sum: f64, squares: f64, n: f64) -> f64 {
@@ -177,7 +187,7 @@ pub fn detectable_difference(a: &[f64], b: &[f64], comparisons: usize) -> Result
     let mut differences = differences_of(a, b)?;
     let error = mean(&differences).1.unwrap_or(0.0);
     differences.sort_unstable_by(f64::total_cmp);
-    let alike = differences.chunk_by(|a, b| a == b).map(<[f64]>::len).max().unwrap_or(0);
+    let alike = differences.chunk_by(|&a, &b| is_same(a, b)).map(<[f64]>::len).max().unwrap_or(0);
     if alike == differences.len() {
         return Ok(Some(0.0));
     }
@@ -320,6 +330,14 @@ mod tests {
         for n in [2, 3, 5] {
             let paired = paired_bootstrap(&vec![0.75; n], &vec![0.25; n], 1).unwrap();
             assert_eq!((paired.interval, paired.p_value), ([0.5, 0.5], 2f64.powf(1.0 - n as f64)));
+        }
+        // The mean of such a number is off by a bit.
+        let second = 1.0 / 3f64.log2();
+        for n in [5, 10, 20] {
+            let paired = paired_bootstrap(&vec![1.0; n], &vec![second; n], 1).unwrap();
+            assert_eq!(paired.p_value, 2f64.powf(1.0 - n as f64).max(1.0 / 10_001.0), "{n}");
+            assert!(paired.interval.iter().all(|end| (end - (1.0 - second)).abs() < 1e-12), "{paired:?}");
+            assert_eq!(detectable_difference(&vec![1.0; n], &vec![second; n], 1).unwrap(), Some(0.0));
         }
         // One user of ten differs: a third of the draws do not have it, and stand infinitely far.
         let mut a = vec![0.5; 10];

@@ -122,7 +122,8 @@ impl Recommender {
         }
         if let Some(popular) = popular {
             for user in unknown {
-                served[user] = Served { items: popular.best(of(user), k), fallback_used: true };
+                let items = popular.best(of(user), k);
+                served[user] = Served { fallback_used: !items.is_empty(), items };
             }
         }
         Ok(served)
