@@ -293,7 +293,7 @@ describe('the server', () => {
         return socket;
       }),
     );
-    const gone = sockets.map((socket) => once(socket.resume(), 'close'));
+    const gone = sockets.map((socket) => new Promise((closed) => socket.resume().on('close', closed)));
     await Promise.all([server.close(), ...gone]);
   });
 

@@ -33,6 +33,7 @@ module.exports.checkFit = binding.checkFit;
 module.exports.checkMemory = binding.checkMemory;
 module.exports.checkMetrics = binding.checkMetrics;
 module.exports.checkNewFolder = binding.checkNewFolder;
+module.exports.checkSplit = binding.checkSplit;
 module.exports.checkWritable = binding.checkWritable;
 module.exports.completeOptions = binding.completeOptions;
 module.exports.completeReadOptions = binding.completeReadOptions;

@@ -332,6 +332,9 @@ export declare function checkMetrics(metrics: Array<string>): void
 /** Fails if a split could not be written as that folder. */
 export declare function checkNewFolder(path: string): void
 
+/** Fails for options that [`split`] refuses without having seen the interactions. `options`: JSON. */
+export declare function checkSplit(options: string): void
+
 /** Fails if a file could not be written at that path. */
 export declare function checkWritable(path: string): void
 

@@ -411,7 +411,7 @@ export interface CheckpointOptions {
 }
 
 /**
- * What computes a training of `recvae`, `mult-vae` or `mult-dae`.
+ * How a training is computed: of the networks by which engine and precision, and of them, iALS, EASE^R, EDLAE, RDLAE and DEQL on which device.
  */
 export interface ComputeOptions {
   /**
