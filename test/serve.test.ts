@@ -260,22 +260,34 @@ describe('the server', () => {
     expect((await ask('/recommend', { items: [] })).status).toBe(200);
   });
 
-  test('gives places back whose senders pipelined and went away, and stops their work', async () => {
-    const { url, ask } = await started({ maxConcurrent: 8 });
+  test('gives places back whose senders pipelined and went away, once their work has stopped', async () => {
+    const { url, holder, server, ask } = await started({ maxConcurrent: 8 });
     const { hostname, port } = new URL(url);
-    const body = JSON.stringify({ histories: Array.from({ length: 1000 }, () => NEWCOMER), k: 20 });
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const use = holder.use.bind(holder);
+    holder.use = async (work) => {
+      await gate;
+      return use(work);
+    };
+    const body = JSON.stringify({ histories: [{ items: NEWCOMER }] });
     const head = 'POST /recommend/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
-    const request = `${head}content-length: ${body.length}\r\n\r\n${body}`;
-    for (let round = 0; round < 3; round += 1) {
-      const socket = connect(Number(port), hostname);
-      socket.on('error', () => {});
-      await new Promise<void>((sent) => socket.write(request.repeat(5), () => sent()));
-      await setTimeout(10 * round);
-      socket.destroy();
-    }
-    const inFlight = async () => /^recvae_http_requests_in_flight (\d+)$/m.exec((await ask('/metrics')).body)?.[1];
-    while ((await inFlight()) !== '0') await setTimeout(5);
-    // All places are free.
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`.repeat(5));
+    const inFlight = async (number: number) => {
+      const told = () => Number(/^recvae_http_requests_in_flight (\d+)$/m.exec(server.metrics())![1]);
+      for (let waited = 0; told() !== number && waited < 2000; waited += 5) await setTimeout(5);
+      return told();
+    };
+    expect(await inFlight(5)).toBe(5);
+    socket.destroy();
+    await setTimeout(50);
+    expect(await inFlight(5)).toBe(5);
+    open();
+    expect(await inFlight(0)).toBe(0);
     const answers = await Promise.all(Array.from({ length: 8 }, () => ask('/recommend', { items: NEWCOMER })));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
   });
