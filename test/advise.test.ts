@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inputWords } from '../dist/cli/advise.js';
+import { planFor } from '../dist/decide/advise/plan.js';
 import { type AdviceReport, type AdviseProgress, advise, Interactions, profile, split } from '../dist/index.js';
 import { CLI } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
@@ -280,6 +281,18 @@ describe('recvae advise', () => {
     for (const line of [...report.reasons, ...report.distrust]) expect(stdout).toContain(`- ${line}`);
     expect(report.samples.map(({ users }) => users)).toEqual([30, 60, report.split.trainingUsers]);
     expect(stdout).toContain('What the samples look like beside the data');
+  });
+
+  test('plans samples by the options that are given, and a network on none without linear models', async () => {
+    const data = await split(await Interactions.synth({ like: 'ml-20m', scale: 0.02, seed: 1 }), { seed: 1 });
+    const plan = (als: Record<string, unknown>) => {
+      const settings = new Map(Object.entries({ popularity: {}, als, recvae: { epochs: 1 } }));
+      return planFor(data, { settings: settings as never, users: 2000 }).samples;
+    };
+    const [usual, costly] = [plan({}), plan({ factors: 1024, epochs: 1000 })];
+    expect(usual.map(({ users }) => users)).toEqual([1000, 2000, data.train.nUsers]);
+    expect(costly.map(({ users }) => users)).toEqual([125, 250]);
+    for (const { models } of [...usual, ...costly]) expect(models).toContain('als');
   });
 
   test('repeats the input in commands that a shell takes', () => {
