@@ -143,7 +143,7 @@ describe('of the training', () => {
       'warning: ease counts every interaction alike: --weighted changes nothing there, only for als',
     );
     const compared = await run('compare', ...read, ...splitting, '--models', 'als,ease', '--no-search', '--json', '-');
-    expect(compared.stderr).toContain('warning: ease counts every interaction alike');
+    expect(compared.stderr).toContain('warning: popularity, ease count every interaction alike');
     expect(JSON.parse(compared.stdout).valuesIgnored).toBe(undefined);
   });
 });

@@ -216,7 +216,8 @@ impl Stored for u64 {
 pub(crate) fn numbers<T: Stored>(source: &dyn TensorSource, name: &str, shape: &[usize]) -> Result<Numbers<T>> {
     match source.find(name) {
         Some(tensor) => tensor.numbers(shape),
-        None => T::made(source, name, shape).map(Numbers::from),
+        // In the pages that numbers of a training or a file have.
+        None => T::made(source, name, shape).map(|numbers| Numbers::copy_of(&numbers)),
     }
 }
 
