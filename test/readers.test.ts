@@ -2,13 +2,21 @@
  * Two readers of one format: what the core reads and what comes by way of DuckDB is the same, or both refuse it. Tried
  * on generated files with ids of every kind, well-formed and not. `READERS_FILES=10000` tries that many of each format.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type DuckDBOptions, Interactions, type ReadOptions, RecvaeError, readHistories } from '../dist/index.js';
-import { temporaryFolder } from './planted.js';
+import {
+  type DuckDBOptions,
+  Interactions,
+  type ReadOptions,
+  RecvaeError,
+  readHistories,
+  Split,
+  split,
+} from '../dist/index.js';
+import { planted, temporaryFolder } from './planted.js';
 
 const FILES = Number(process.env.READERS_FILES ?? 30);
 
@@ -199,4 +207,42 @@ describe('the readers of a format agree', () => {
     },
     FILES * 2000 + 60_000,
   );
+});
+
+describe('what the core makes of', () => {
+  const written = (name: string, text: string) => {
+    const path = join(temporaryFolder(), name);
+    writeFileSync(path, text);
+    return path;
+  };
+
+  test('a byte order mark: no part of an id, a header or a format, and no row', async () => {
+    const likes = await Interactions.fromFile([written('p.csv', 'user,item\na,x\nb,y\n'), written('m.csv', '\ufeff')]);
+    expect([likes.nUsers, likes.nItems]).toEqual([2, 2]);
+    const known = await Interactions.fromFile(
+      written('ratings.csv', '\ufeffuserId,movieId,rating,timestamp\n1,2,5.0,100\n3,4,4.0,101\n'),
+    );
+    expect(known.nUsers).toBe(2);
+    const folder = join(temporaryFolder(), 'parts');
+    const before = await split(planted(), { seed: 1 });
+    await before.write(folder);
+    for (const name of ['unique_sid.txt', 'train.csv']) {
+      const path = join(folder, name);
+      writeFileSync(path, `\ufeff${readFileSync(path, 'utf8')}`);
+    }
+    const { train } = await Split.fromOfficial(folder);
+    expect(train.itemIds()).toEqual(before.train.itemIds());
+  });
+
+  test('a quote that is left open before the last line, and a list in a row that is left out', async () => {
+    for (const end of ['', '\n']) {
+      const path = written('open.csv', `user,item\na,x\n"e,v\nf,u${end}`);
+      const { leftOut } = await Interactions.fromFile(path, { skipBadRows: 2 });
+      expect(leftOut).toMatchObject([{ reason: 'badRows', rows: 2 }]);
+    }
+    const rows = ['["x"],"at":1e15', '"x","at":1500000000', '"y","at":1500000000'];
+    const path = written('l.ndjson', rows.map((row, at) => `{"user":"u${at}","item":${row}}\n`).join(''));
+    const read = await Interactions.fromFile(path, { time: 'at', since: '2015-01-01', skipBadRows: 1 });
+    expect([read.nUsers, read.nItems]).toEqual([2, 2]);
+  });
 });

@@ -10,7 +10,7 @@ mod columns;
 mod delimited;
 mod formats;
 mod histories;
-mod input;
+pub(crate) mod input;
 mod json_values;
 mod lines;
 mod lists;
@@ -280,7 +280,10 @@ fn read_into(
     if plan.shape == Shape::Arrow {
         return arrow::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new()));
     }
-    let input = unmarked(input).map_err(fail)?;
+    let mut input = unmarked(input).map_err(fail)?;
+    if may_be_empty && input.fill_buf().map_err(fail)?.is_empty() {
+        return Ok(());
+    }
     match plan.encoding {
         Encoding::Utf8 => parse(path, input, plan, builder),
         Encoding::Latin1 => parse(path, BufReader::with_capacity(BUFFER, Latin1::new(input)), plan, builder),

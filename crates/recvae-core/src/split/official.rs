@@ -19,7 +19,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ use crate::base::regular_file::{open_regular, read_regular};
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
 use crate::data::left_out::LeftOut;
+use crate::data::read::input::unmarked;
 use crate::data::read::{Dialect, Escape, LONGEST_ID, Rows, bad, columns};
 use crate::math::csr::Csr;
 use crate::split::parts::{HeldOut, Split};
@@ -286,6 +287,7 @@ fn for_each_id(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) ->
         let line = before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
         bad(path, Some(line), None, "the line is not UTF-8; allowed: one id per line")
     })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (number, line) in (1u64..).zip(text.lines()) {
         let fail = |message: String| bad(path, Some(number), None, message);
         if line.is_empty() {
@@ -301,7 +303,8 @@ fn for_each_id(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) ->
 
 /// The pairs of a file, after a check of both indices.
 fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
-    let file = open_regular(path).map_err(|e| Error::io("read", path, e))?;
+    let refused = |e| Error::io("read", path, e);
+    let file = unmarked(BufReader::new(open_regular(path).map_err(refused)?)).map_err(refused)?;
     let mut rows = Rows::new(path, file, Dialect::csv(Escape::Quote), true);
     let names = ["uid", "sid"];
     let columns = columns(path, &mut rows, &names.map(|name| ("", name)))?;

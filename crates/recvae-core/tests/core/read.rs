@@ -193,6 +193,8 @@ fn bad_tables_are_refused_with_file_line_and_column() {
         assert_eq!(refusal("a.csv", content.as_bytes(), options, "INVALID_DATA"), text);
         let crlf = content.replace('\n', "\r\n").replace("\r\r", "\r");
         assert_eq!(refusal("a.csv", crlf.as_bytes(), options, "INVALID_DATA"), text, "with CRLF");
+        let cr = content.replace("\r\n", "\n").replace('\n', "\r");
+        assert_eq!(refusal("a.csv", cr.as_bytes(), options, "INVALID_DATA"), text, "with CR");
         let text = text.replacen("a.csv", "a.csv.gz", 1);
         assert_eq!(refusal("a.csv.gz", &gzip(content.as_bytes()), options, "INVALID_DATA"), text);
     }

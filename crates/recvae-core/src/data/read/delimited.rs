@@ -61,7 +61,7 @@ impl Columns {
             return Err(rows.bad(None, message));
         }
         let id_in = |column: usize, name| {
-            if rows.field(column).contains(&b'\n') {
+            if rows.field(column).iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
                 let start = rows.field(column).split(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
                 let start = String::from_utf8_lossy(&start[..start.len().min(40)]);
                 let message = format!("an id runs over the end of the line, from '{start}'; is a quote left open?");

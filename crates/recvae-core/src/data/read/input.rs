@@ -131,8 +131,10 @@ mod system {
 /// The bytes that were compressed, or those that are there. What they are is seen from the first ones.
 pub(super) fn decoded<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
     let mut input = BufReader::with_capacity(BUFFER, input);
-    let first = first_bytes(&mut input, &[&GZIP, &zstd::MAGIC])?;
-    let (is_gzip, is_zstd) = (first == GZIP, first == zstd::MAGIC);
+    let frames = zstd::beginnings();
+    let beginnings: Vec<&[u8]> = frames.iter().map(|frame| &frame[..]).chain([&GZIP[..]]).collect();
+    let first = first_bytes(&mut input, &beginnings)?;
+    let (is_gzip, is_zstd) = (first == GZIP, frames.iter().any(|frame| first == *frame));
     let input = Cursor::new(first).chain(input);
     Ok(if is_gzip {
         Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))
@@ -144,7 +146,7 @@ pub(super) fn decoded<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Bu
 }
 
 /// The same bytes without the byte order mark that spreadsheets put in front.
-pub(super) fn unmarked(mut input: impl BufRead) -> io::Result<impl BufRead> {
+pub(crate) fn unmarked(mut input: impl BufRead) -> io::Result<impl BufRead> {
     let first = first_bytes(&mut input, &[MARK])?;
     Ok(Cursor::new(if first == MARK { vec![] } else { first }).chain(input))
 }
@@ -257,9 +259,12 @@ mod tests {
         };
         let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
         let text: &[u8] = b"user,item\nu,i\n";
+        // A frame of four bytes that is to be skipped.
+        let behind_skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4], &zstd(text)[..]].concat();
         let plain: [&[u8]; 6] = [text, b"", &[0x1f], &[0x28, 0xb5], &[0x28, 0xb5, 0x2f, 0x1f], &[0x1f, 0x1f]];
-        for (bytes, expected) in
-            [(gzip(text), text), (zstd(text), text)].into_iter().chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
+        for (bytes, expected) in [(gzip(text), text), (zstd(text), text), (behind_skipped, text)]
+            .into_iter()
+            .chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
         {
             for slow in [false, true] {
                 let input: Box<dyn Read + Send> = if slow { Box::new(Slow(&bytes)) } else { Box::new(&bytes[..]) };

@@ -48,7 +48,7 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
                 false => id(path, at, &plan.item, item.as_bytes())?,
             };
         }
-        if *has_lists.get_or_insert(row.is_list) != row.is_list {
+        if has_lists.is_some_and(|before| before != row.is_list) {
             let (here, before) = if row.is_list { ("a list", "a single id") } else { ("a single id", "a list") };
             let what = format!("{} is {here}, and {before} in the rows before; allowed: one of them", plan.item);
             return Err(bad(path, Some(line), None, what));
@@ -64,6 +64,7 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
         if row.items.is_empty() {
             builder.push_empty();
         }
+        has_lists = Some(row.is_list);
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::formats::{Format, LAYOUTS, Layout};
-use super::input::{Input, decoded};
+use super::input::{Input, decoded, unmarked};
 use crate::base::cancel::Cancel;
 
 /// The name without its folder and without the endings of compression.
@@ -48,7 +48,7 @@ pub(super) fn recognised(path: &Path) -> Option<Format> {
         return None;
     }
     let mut start = Vec::new();
-    let input = decoded(Input::open(path, &Cancel::default()).ok()?).ok()?;
+    let input = unmarked(decoded(Input::open(path, &Cancel::default()).ok()?).ok()?).ok()?;
     input.take(LONGEST_HEADER).read_to_end(&mut start).ok()?;
     let line = start.split(|&byte| byte == b'\n' || byte == b'\r').next()?;
     LAYOUTS

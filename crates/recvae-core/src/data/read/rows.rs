@@ -129,8 +129,13 @@ impl<R: Read> Rows<R> {
             while !matches!(self.byte(end)?, None | Some(b'\n' | b'\r')) {
                 end += 1;
             }
+            // An open quote has counted the end of the line behind which the input ends.
+            let is_counted = self.byte(end)?.is_none()
+                && self.opened.is_some()
+                && end > 0
+                && matches!(self.buffer[self.row + end - 1], b'\n' | b'\r');
             self.length = end + self.line_end(end)?;
-            self.next_line += 1;
+            self.next_line += u64::from(!is_counted);
             (self.is_over, self.opened) = (false, None);
         }
         Ok((!self.is_over).then_some(self.next_line - self.line))

@@ -5,8 +5,13 @@ use std::io::{self, BufRead, Read};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// Starts every frame.
+/// Starts every frame of data.
 pub(super) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// With what a file may begin: a frame of data, or one that is to be skipped (section 3.1.2), as `pzstd` writes.
+pub(super) fn beginnings() -> [[u8; 4]; 17] {
+    std::array::from_fn(|at| if at < 16 { [0x50 + at as u8, 0x2a, 0x4d, 0x18] } else { MAGIC })
+}
 
 /// Reads what was compressed. A frame whose window is longer than the decoder's limit (128 MiB) is refused.
 pub(super) struct Zstd<R> {
