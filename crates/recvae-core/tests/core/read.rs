@@ -550,7 +550,7 @@ proptest! {
         let rows: Vec<_> = reader.byte_records().map(|row| row.unwrap()).collect();
         let options = ReadOptions { item: "more".into(), ..ReadOptions::default() };
         let wanted: Vec<_> = rows.iter().map(|row| (text_of(&row[2]), text_of(&row[1]))).collect();
-        let is_id = |id: &String| !id.is_empty() && !id.contains('\n');
+        let is_id = |id: &String| !id.is_empty() && !id.contains(['\n', '\r']);
         match read("a.csv", &text, &options) {
             Ok(data) => {
                 let (users, items): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
