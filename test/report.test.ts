@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { parseHTML } from 'linkedom';
 import { describe, expect, test } from 'vitest';
+import { withoutPassword } from '../dist/cli/report.js';
 import { compare, RecvaeError, reportPage } from '../dist/index.js';
 import { axisOf, spread } from '../dist/report/charts/canvas.js';
 import { importances } from '../dist/report/sections/importance.js';
@@ -441,4 +442,16 @@ describe('on the command line', () => {
       expect(outcome.stderr).toMatch(words);
     }
   });
+});
+
+test('the command line in a report tells no password of an address', () => {
+  for (const [word, told] of [
+    ['redis://user:secret@host:6379', 'redis://user:***@host:6379'],
+    ['--queue=rediss://:p@ss@host/1', '--queue=rediss://:***@host/1'],
+    ['redis://host:6379', 'redis://host:6379'],
+    ['s3://bucket/a:b@c', 's3://bucket/a:b@c'],
+    ['likes.csv', 'likes.csv'],
+  ]) {
+    expect(withoutPassword(word!)).toBe(told);
+  }
 });

@@ -31,9 +31,14 @@ export function pageOutput(path: string | undefined, report: unknown): Output[] 
   return [{ path, write: async (to) => writeFileSync(to, await reportPage(report)) }];
 }
 
-/** A report with the command line that it came from. */
+/** A report with the command line that it came from. Reports are handed on: passwords in addresses stay out. */
 export function withCommand<R extends { run: RunFacts }>(report: R): R {
-  return { ...report, run: { ...report.run, command: ['recvae', ...process.argv.slice(2)] } };
+  return { ...report, run: { ...report.run, command: ['recvae', ...process.argv.slice(2).map(withoutPassword)] } };
+}
+
+/** A word of a command line with stars for the password of an address, as in `redis://user:password@host`. */
+export function withoutPassword(word: string): string {
+  return word.replace(/([a-z][a-z\d+.-]*:\/\/[^:@/\s]*:)[^/\s]*@/i, '$1***@');
 }
 
 /** Writes a result's JSON, unless it goes to stdout, and its page: both or none. */
