@@ -157,6 +157,30 @@ describe.skipIf(bin === undefined)('tune --queue', () => {
     connection.disconnect();
   });
 
+  test('two searches of the same trials: what one takes back at its end, the other offers again', async () => {
+    const gammas = Array.from({ length: 12 }, (_, at) => (0.001 * (at + 1)).toFixed(3));
+    const job = [...JOB, ...SMALL, '--set', 'epochs=2', '--over', `gamma=${gammas.join()}`, '--queue', url];
+    const searches = [start(...job, '--json', 'first.json'), start(...job, '--json', 'second.json')];
+    const connection = new Redis(url);
+    const keys = await untilSome(() => connection.keys('bull:*:wait'));
+    const queue = new Queue(keys[0]!.split(':')[1]!, { connection });
+    const [first, second] = searches as [Started, Started];
+    while (!searches.every(({ said }) => said().includes('trials go to'))) await setTimeout(20);
+    await untilSome(async () => ((await queue.getWaitingCount()) === gammas.length ? [true] : []));
+    await setTimeout(500); // until the second one waits, too
+    first.process.kill('SIGINT');
+    await first.ended;
+    expect(first.process.exitCode, first.said()).toBe(130);
+    const serving = await worker('--set', 'epochs=2');
+    await second.ended;
+    expect(second.process.exitCode, second.said()).toBe(0);
+    expect(found('second.json').trials).toHaveLength(gammas.length);
+    expect(serving.said().match(/^recvae \{/gm)).toHaveLength(gammas.length);
+    expect(searches.map(({ said }) => said()).join('')).not.toContain('Warning');
+    await queue.close();
+    connection.disconnect();
+  });
+
   test('what cannot be is named', async () => {
     const cases = [
       [['--serve'], 2, '--serve has no meaning without --queue'],

@@ -8,6 +8,7 @@
  * data.
  */
 import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import type { Job, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Split } from '../data/split.js';
@@ -87,11 +88,14 @@ export class TrialQueue {
   readonly #events: QueueEvents;
   /** Jobs that nobody needs any more once the search ends. */
   readonly #own = new Map<string, Job<Offered, Answer>>();
+  /** Says the ids of jobs that were removed. */
+  readonly #gone = new EventEmitter().setMaxListeners(0);
 
   private constructor(redis: Redis[], queue: Offering, events: QueueEvents) {
     this.#redis = redis;
     this.#queue = queue;
     this.#events = events;
+    events.on('removed', ({ jobId }) => this.#gone.emit(jobId));
   }
 
   /**
@@ -103,6 +107,7 @@ export class TrialQueue {
     const redis = [await connect(url), await connect(url)];
     const name = queueName(data);
     const queue: Offering = new Queue(name, { connection: redis[0]! });
+    queue.setMaxListeners(0); // each trial that waits is one
     const events = new QueueEvents(name, { connection: redis[1]! });
     await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
     return new TrialQueue(redis, queue, events);
@@ -118,14 +123,30 @@ export class TrialQueue {
     const id = createHash('sha256').update(key).digest('hex').slice(0, 32);
     const before = await this.#queue.getJob(id);
     if (await before?.isFailed()) await before?.remove();
-    const job = await this.#queue.add('trial', { trial, compute }, { jobId: id, attempts: ATTEMPTS });
-    this.#own.set(id, job);
-    const waited = job.waitUntilFinished(this.#events).catch((cause: Error) => {
-      throw new RecvaeError('INTERNAL', `a trial was given up: ${cause.message}`, { cause });
-    });
-    const answer = await unlessAborted(signal, waited);
+    let answer: Answer | undefined;
+    while (answer === undefined) {
+      const job = await this.#queue.add('trial', { trial, compute }, { jobId: id, attempts: ATTEMPTS });
+      this.#own.set(id, job);
+      answer = await unlessAborted(signal, this.#answerOf(job, id));
+    }
     if ('result' in answer) return answer.result;
     throw new RecvaeError(answer.error.code, answer.error.message);
+  }
+
+  /** What comes of a job; `undefined` if another search that offered the same one took it back when it ended. */
+  async #answerOf(job: Job<Offered, Answer>, id: string): Promise<Answer | undefined> {
+    const end = new AbortController();
+    const gone = once(this.#gone, id, { signal: end.signal }).then(() => undefined);
+    try {
+      // One that has ended is there until it is removed, which may be before anybody asks.
+      return await Promise.race([job.waitUntilFinished(this.#events), gone]);
+    } catch (thrown) {
+      const cause = thrown as Error;
+      if ((await this.#queue.getJob(id)) === undefined) return undefined;
+      throw new RecvaeError('INTERNAL', `a trial was given up: ${cause.message}`, { cause });
+    } finally {
+      end.abort();
+    }
   }
 
   /** Takes back what nobody has begun, forgets what has ended, and lets go of Redis. */
