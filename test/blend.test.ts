@@ -166,9 +166,9 @@ describe('compare', () => {
   test('ends with the blend of what it has trained', async () => {
     const run = {
       models: ['blend' as const],
-      seed: 1,
+      seed: 2,
       search: false,
-      options: { ease: { lambda: 20 }, blend: { gate: false } },
+      options: { ease: { lambda: 2000 }, blend: { gate: false } },
     };
     const { report, models } = await compare(planted(400), run);
     const names = report.models.map(({ model }) => model);
@@ -192,6 +192,21 @@ describe('compare', () => {
     const again = await compare(planted(400), run);
     expect(again.report.models.at(-1)!.metrics).toEqual(row.metrics);
     expect(again.report.models.at(-1)!.options).toEqual(row.options);
+  });
+
+  test('leaves out a blend of one model, which has its own row', async () => {
+    const { report, models } = await compare(planted(400), {
+      models: ['blend'],
+      seed: 1,
+      search: false,
+      options: { ease: { lambda: 20 }, blend: { gate: false } },
+    });
+    expect(report.models.map(({ model }) => model)).toEqual(['popularity', 'ease', 'als']);
+    const why = 'the best weights keep als alone, so it would be that model again';
+    expect(report.skipped).toEqual([{ model: 'blend', what: 'model', why }]);
+    expect(report.blend).toBeUndefined();
+    // Its parts are not lost with it.
+    expect(models.get('als')!.recommend(['i0-1'], { k: 1 }).items).toHaveLength(1);
   });
 
   test('goes on without one where there is nobody to find weights by', async () => {

@@ -364,6 +364,27 @@ describe('a comparison', () => {
     await expect(none).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: /no model but popularity/ as never });
   });
 
+  test('what a journal has costs what it took, and not what a look takes', async () => {
+    const split = await data();
+    const journal = join(temporaryFolder(), 'job.journal');
+    const run = { models: ['edlae'], seed: 1, journal } as const;
+    const { report: first } = await compare(split, run);
+    const lines = readFileSync(journal, 'utf8').trim().split('\n').slice(1);
+    const took = (model: string) =>
+      lines
+        .map((line) => JSON.parse(line).record as { model: string; seconds: number })
+        .reduce((sum, record) => sum + (record.model === model ? record.seconds : 0), 0);
+    const { report: again } = await compare(split, run);
+    for (const [at, { model, trials, search }] of first.models.entries()) {
+      const row = again.models[at]!;
+      expect(row).toMatchObject({ model, trials, search });
+      if (trials === 0) continue;
+      expect(took(model)).toBeGreaterThan(0);
+      expect(row.searchSeconds).toBeGreaterThanOrEqual(took(model));
+      expect(row.seconds).toBeGreaterThanOrEqual(row.searchSeconds);
+    }
+  });
+
   test('a journal that is killed goes on to the same result', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
@@ -561,6 +582,79 @@ describe('where fits are costly', () => {
     expect(epochsOf.slice(8).every((many) => many === 27)).toBe(true);
     expect(hurried).toMatchObject({ searched: true, cut: false });
     for (const { model } of [found, hurried]) model.dispose();
+  });
+});
+
+describe('an adaptive search', () => {
+  const fixed = { hiddenDim: 8, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
+  const space = { gamma: { from: 5e-4, to: 0.05, scale: 'log' }, latentDim: [4, 6, 200] } as const;
+  const search: Omit<Search, 'trials'> = {
+    ...{ model: 'recvae', fixed, space, kind: 'adaptive', points: [], seed: 1, extends: true, earlyStop: true },
+  };
+
+  test.each([1, 2, 3, 4, 5, 6, 12])('of %i trials makes no more, whatever a fit costs', async (trials) => {
+    const split_ = await data();
+    const allowed = 1e-6; // any fit is costly
+    const found = await findBest({ ...search, trials }, { data: split_, parallel: 1, allowed });
+    expect(found.results.length).toBeLessThanOrEqual(trials);
+    expect(found.results.length).toBeGreaterThanOrEqual(Math.min(trials, 3));
+    expect(found.results[found.best]!.options.epochs).toBe(27);
+    found.model.dispose();
+  });
+
+  test('of closed forms likewise', async () => {
+    const items = Array.from(
+      { length: 18_000 },
+      (_, at) => `i${Math.floor(7000 * (((at * 7919) % 10007) / 10007) ** 3)}`,
+    );
+    const users = items.map((_, at) => `u${at % 3000}`);
+    const many = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
+    for (const trials of [1, 2, 3, 4, 9]) {
+      const lambda = { from: 0.5, to: 10_000, scale: 'log' } as const;
+      const closed: Search = { ...search, model: 'ease', fixed: {}, space: { lambda }, trials };
+      const found = await findBest(closed, { data: many, parallel: 1, allowed: 1e-6 });
+      expect(found.results.length).toBeLessThanOrEqual(trials);
+      expect(found.results[found.best]!.items).toBeUndefined();
+      found.model.dispose();
+    }
+  });
+
+  test('whose time is over gives the best of what it has tried on all data', async () => {
+    const split_ = await data();
+    const straight = await findBest({ ...search, trials: 5 }, { data: split_, parallel: 1 });
+    for (const after of [0, 1, 4]) {
+      const late = new AbortController();
+      let ended = 0;
+      const run = {
+        ...{ data: split_, parallel: 1, signal: late.signal, late: late.signal },
+        onProgress: ({ result, epoch }: { result?: unknown; epoch?: unknown }) => {
+          if (result) ended += 1;
+          if (epoch && ended === after) late.abort();
+        },
+      };
+      if (after === 0) {
+        await expect(findBest({ ...search, trials: 5 }, run)).rejects.toThrow(/aborted/);
+        continue;
+      }
+      const found = await findBest({ ...search, trials: 5 }, run);
+      expect(found.cut).toBe(true);
+      expect(found.points).toEqual(straight.points.slice(0, after));
+      const values = found.results.map(({ validation }) => validation);
+      expect(values).toEqual(straight.results.slice(0, after).map(({ validation }) => validation));
+      expect(values[found.best]).toBe(Math.max(...(values as number[])));
+      expect(found.model.options).toMatchObject(found.points[found.best]!);
+      found.model.dispose();
+    }
+    straight.model.dispose();
+  });
+
+  test('that is aborted fails, whatever it has tried', async () => {
+    const abort = new AbortController();
+    const run = {
+      ...{ data: await data(), parallel: 1, signal: abort.signal, late: new AbortController().signal },
+      onProgress: ({ result }: { result?: unknown }) => result && abort.abort(),
+    };
+    await expect(findBest({ ...search, trials: 5 }, run)).rejects.toThrow(/aborted/);
   });
 });
 

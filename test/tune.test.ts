@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { addOver } from '../dist/cli/tune.js';
+import { reportOf } from '../dist/decide/tune/report.js';
 import {
   ablate,
   advise,
@@ -23,7 +24,7 @@ import {
 } from '../dist/index.js';
 import { rungsOf } from '../dist/search/halving.js';
 import { MedianRule } from '../dist/search/hopeless.js';
-import { drawsOf, endOf } from '../dist/search/spaces.js';
+import { defaultSpace, drawsOf, endOf } from '../dist/search/spaces.js';
 import type { TrialResult } from '../dist/search/trials.js';
 import { recvae, whileItRuns } from './command.js';
 import { planted, temporaryFiles, temporaryFolder, writePlanted } from './planted.js';
@@ -112,6 +113,25 @@ describe('grid', () => {
     expect(report.options).toMatchObject(report.best);
   });
 
+  test('trials are told apart by the users by whom they were judged', () => {
+    const lambda = [1, 10, 100];
+    const points = lambda.map((value) => ({ lambda: value }));
+    const results = [0.5, 0.495, 0.48].map((validation, at): TrialResult => {
+      const options = points[at]!;
+      return { model: 'ease', options, validation, standardError: 0.01, curve: [], epochs: 0, seconds: 1 };
+    });
+    const search = { model: 'ease', fixed: {}, space: { lambda }, kind: 'grid', points, seed: 0 } as const;
+    const { withinOneStandardError, verdict } = reportOf({
+      ...{ search: { ...search, extends: false, earlyStop: true }, points, results, best: 0, edges: {}, plateaus: {} },
+      // Of all validation users, of whom trials see a part: far from what those saw.
+      validation: { mean: 0.4, standardError: 0.001 },
+      evaluation: undefined,
+    });
+    expect(withinOneStandardError).toEqual({ trials: 2, values: { lambda: [1, 10] } });
+    expect(verdict).toContain('0.4000 of ndcg@100 on the validation users');
+    expect(verdict).toContain('2 trials are within one standard error (0.0100) of the best');
+  });
+
   test('a trial whose arithmetic fails is a result, unless all do', async () => {
     const over = { learningRate: [1e30, 0.001] };
     const options = { ...SMALL, epochs: 2 };
@@ -161,8 +181,19 @@ describe('random', () => {
     const linear = drawsOf('recvae', { gamma: { from: 0, to: 1 } }, {}, 400, 7).map(({ gamma }) => gamma as number);
     // Four standard errors of the mean of 400 uniform numbers: 4 / sqrt(12 * 400) = .058.
     expect(Math.abs(linear.reduce((sum, value) => sum + value, 0) / 400 - 0.5)).toBeLessThan(0.058);
-    // A space that is small enough is tried whole.
-    expect(drawsOf('ease', { lambda: [1, 2, 2] }, {}, 5, 7)).toEqual([{ lambda: 1 }, { lambda: 2 }]);
+    // A space that is small enough is tried whole, and begins as with fewer trials, so that their journal serves it.
+    const whole3 = drawsOf('ease', { lambda: [1, 2, 2] }, {}, 5, 7).map(({ lambda }) => lambda);
+    expect(whole3.sort()).toEqual([1, 2]);
+    const lists = { lambda: [1, 2, 3, 4, 5, 6], precision: ['f32', 'f64'] };
+    const all = drawsOf('ease', lists, {}, 12, 7);
+    expect(new Set(all.map((point) => JSON.stringify(point))).size).toBe(12);
+    for (const count of [1, 5, 11]) expect(drawsOf('ease', lists, {}, count, 7)).toEqual(all.slice(0, count));
+    expect(drawsOf('ease', lists, {}, 100, 7)).toEqual(all);
+  });
+
+  test('no gamma where the weight of the KL term is the same for all', () => {
+    expect(Object.keys(defaultSpace('recvae', {}))).toContain('gamma');
+    expect(Object.keys(defaultSpace('recvae', { klWeight: 'constant' }))).not.toContain('gamma');
   });
 
   test('ends', () => {
@@ -273,10 +304,10 @@ describe('halving', () => {
       const folder = temporaryFolder();
       const journal = join(folder, 'job.journal');
       const temporary = temporaryFiles();
-      const epochs = new Map<number, number[]>();
+      const epochs = new Map<unknown, number[]>();
       const run = { search: 'halving', over, options, seed: 3 } as TuneOptions;
-      const onProgress = ({ at, epoch }: SearchProgress) => {
-        if (epoch) epochs.set(at, [...(epochs.get(at) ?? []), epoch.epoch]);
+      const onProgress = ({ point: { learningRate }, epoch }: SearchProgress) => {
+        if (epoch) epochs.set(learningRate, [...(epochs.get(learningRate) ?? []), epoch.epoch]);
       };
       const tuning = await tune(model, split, { ...run, journal, onProgress });
       const { report } = tuning;
@@ -285,7 +316,7 @@ describe('halving', () => {
       expect([0.001, 0.002]).toContain(report.best.learningRate);
       expect(report.withinOneStandardError.trials).toBe(1);
       expect(report.verdict).toContain('The others had fewer epochs, which does not say how flat the optimum is.');
-      const winner = epochs.get(over.learningRate.indexOf(report.best.learningRate as number))!;
+      const winner = epochs.get(report.best.learningRate)!;
       const [three, nine] = [3, 9].map((count) => Array.from({ length: count }, (_, at) => at + 1)) as [
         number[],
         number[],
@@ -384,13 +415,20 @@ describe('the journal', () => {
   test('Ctrl-C tells of it', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
-    const job = ['tune', 'recvae', 'likes.csv', ...flags, ...small, '--journal', 'job.journal'];
-    const { code, stderr } = await whileItRuns(job, /^\[1\//m, 'SIGINT', folder, ['job.journal']);
-    expect({ code, stderr }).toEqual({
-      code: 130,
-      stderr: expect.stringContaining('kept in job.journal; the same command goes on from there'),
-    });
-    expect(readdirSync(folder).sort()).toEqual(['job.journal', 'likes.csv']);
+    const kept = ['--journal', 'job.journal'];
+    const ablation = small.map((word) => word.replace('recvae.', '')).filter((word) => !word.startsWith('epochs='));
+    for (const job of [
+      ['tune', 'recvae', 'likes.csv', ...flags, ...small, ...kept],
+      ['ablate', 'likes.csv', '--seed', '1', '--epochs', '20', ...ablation, ...kept],
+    ]) {
+      const { code, stderr } = await whileItRuns(job, /^\[1\//m, 'SIGINT', folder, ['job.journal']);
+      expect({ code, stderr }).toEqual({
+        code: 130,
+        stderr: expect.stringContaining('kept in job.journal; the same command goes on from there'),
+      });
+      expect(readdirSync(folder).sort()).toEqual(['job.journal', 'likes.csv']);
+      rmSync(join(folder, 'job.journal'));
+    }
   });
 });
 

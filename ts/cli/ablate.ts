@@ -12,6 +12,7 @@ import { INPUT, parseNumber } from './flags.js';
 import { readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
+import { tellJournal } from './journal.js';
 import { checkWritable, jsonText, print, table, withError } from './output.js';
 import { Bar, Reporter } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
@@ -75,6 +76,9 @@ export function addAblate(program: Command): void {
       reporter.stop();
       await writeReport(report, json, page);
       await print(json === '-' ? jsonText(report) : render(report));
+    } catch (thrown) {
+      tellJournal(thrown, journal);
+      throw thrown;
     } finally {
       reporter.stop();
     }

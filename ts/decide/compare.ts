@@ -103,7 +103,7 @@ export async function compareOn(
     const training = { threads, ...computeOf(options), seed, journal, samples, deadline: course.deadline(index) };
     const onStep = (step: Step) => course.tell(index, step);
     const found = await course
-      .within((signal) => trainPlanned(plan, data, options, { ...training, signal }, onStep))
+      .within((signal, late) => trainPlanned(plan, data, options, { ...training, signal, late }, onStep))
       .catch((thrown) => failedOf(thrown));
     if (found instanceof RecvaeError) {
       // The others can be compared without it.
@@ -115,7 +115,7 @@ export async function compareOn(
       skipped.push({ model: plan.model, what: 'model', why: 'its training did not end within budgetMinutes' });
       continue;
     }
-    const { fitted, cut, spent, ...row } = found;
+    const { fitted, cut, spent, journalled: _, ...row } = found;
     if (cut)
       skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
     course.tell(index, { stage: 'evaluate', done: 1 });
@@ -264,7 +264,9 @@ async function trainPlanned(
     const its = { ...run, ...limits, journalPath, search, trials: tune ? budget : undefined } as TrainRun;
     return train(model, options, data, its, onStep, space);
   });
-  return { ...result, seconds: (performance.now() - started) / 1000, peakMemory };
+  // What a model costs is no less after a break.
+  const seconds = result.journalled + (performance.now() - started) / 1000;
+  return { ...result, seconds, peakMemory };
 }
 
 /** What a journal says of the job. */
@@ -305,7 +307,7 @@ function effortOf(data: Split, options: CompareOptions): string {
       ? `${budget} trials of each model that has options to search`
       : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s ${COSTLY_FITS} of ` +
         `the costliest), by an estimate for a reference machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
-  return budgetMinutes === undefined ? rule : `${rule}; all within ${budgetMinutes} minutes`;
+  return budgetMinutes === undefined ? rule : `${rule}; all within ${Number(budgetMinutes.toPrecision(3))} minutes`;
 }
 
 /** A sentence about models that were given fewer epochs than by default; empty if there are none. */

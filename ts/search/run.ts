@@ -94,9 +94,13 @@ class Adapting {
   #planned: number;
   #expected: number;
   #cut = false;
+  /** Estimated seconds of all trials, and of those that were run here: by the clock these took `#waited`. */
   #spent = 0;
+  #timed = 0;
   #waited = 0;
   #ended = 0;
+  /** The engine that was asked last. */
+  #asked: AdaptiveSearch | undefined;
   #checkpoints: Checkpoints | undefined;
   readonly #points: Point[] = [];
   readonly #results: TrialResult[] = [];
@@ -121,7 +125,7 @@ class Adapting {
 
   async search(): Promise<Adapted> {
     try {
-      const engine = await this.#chosen();
+      const engine = await this.#chosen().catch((thrown) => this.#keptOf(thrown));
       const whole = [...this.#results.keys()].filter((at) => this.#isWhole(at));
       const best = ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
       const tried = this.#results.filter(({ validation }) => validation !== null).length;
@@ -140,6 +144,13 @@ class Adapting {
     }
   }
 
+  /** Where the time is over and something was tried on all data, that is what the search found; else it fails. */
+  #keptOf(thrown: unknown): AdaptiveSearch | undefined {
+    if (!this.#run.late?.aborted || thrown instanceof RecvaeError || !this.#holder.holds) throw thrown;
+    this.#cut = true;
+    return this.#asked;
+  }
+
   /** The search on the scale that the allowance is enough for; gives the engine that says most about the options. */
   async #chosen(): Promise<AdaptiveSearch | undefined> {
     const { model, fixed, trials } = this.#search;
@@ -148,12 +159,14 @@ class Adapting {
     const affordable = (this.#run.allowed ?? allowance(fit)) >= wanted * fit;
     if (affordable) return this.#onAll({ most: trials ?? MOST_TRIALS });
     const { epochs } = completeOptions({ model, options: fixed });
+    // So few trials are all on all data: those on less would leave none to confirm them.
+    const most = trials ?? Infinity;
     if (typeof epochs === 'number') {
       const begins = this.#beginning(epochs);
-      const isFew = this.#options === 1 || begins < leastEpochs(epochs) || begins >= epochs;
+      const isFew = this.#options === 1 || most < FEW + GO_ON || begins < leastEpochs(epochs) || begins >= epochs;
       return isFew ? this.#onFew() : this.#byEpochs(begins);
     }
-    const items = this.#sampleSizes();
+    const items = most < FEW ? undefined : this.#sampleSizes();
     return items && (await this.#canTell(items[0]))
       ? this.#byItems(...items)
       : this.#onAll({ most: trials ?? MOST_TRIALS });
@@ -242,7 +255,7 @@ class Adapting {
   /** Trials with so many epochs; the best of them, and the defaults, go on to all. */
   async #climb(epochs: number): Promise<AdaptiveSearch> {
     const { trials } = this.#search;
-    const most = trials ?? BEGINNING;
+    const most = trials === undefined ? BEGINNING : trials - GO_ON;
     const reserved = GO_ON * this.#seconds(this.#usual ?? {}, WHOLE);
     this.#planned = most + GO_ON;
     this.#expected = most * this.#seconds(this.#usual ?? {}, { epochs }) + reserved;
@@ -261,6 +274,7 @@ class Adapting {
 
   /** Runs an engine's rounds on a scale until it ends or the allowance does, less what is reserved. */
   async #advance(engine: AdaptiveSearch, scale: Scale, reserved: number): Promise<void> {
+    this.#asked = engine;
     for (;;) {
       const asked = engine.ask();
       const points = this.#affordable(asked, scale, reserved);
@@ -282,6 +296,7 @@ class Adapting {
     const begun = performance.now();
     const costs = trials.map((trial, at) => this.#secondsOf(trial, points[at]!, scale));
     const spent = costs.map(() => 0);
+    const ended: TrialResult[] = [];
     this.#points.push(...points);
     const beside = keeps ? this.#roomFor(trials) : (this.#run.beside ?? 0) + this.#held();
     const results = await runTrials<Json>(trials, {
@@ -292,15 +307,24 @@ class Adapting {
       take: (model, at, { validation }) =>
         keeps && validation !== null ? this.#holder.take(model, start + at, validation) : model.dispose(),
       onProgress: (progress) => {
-        if (progress.result) this.#ended += 1;
-        if (progress.result) spent[progress.at] = costs[progress.at]!;
-        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareDone(progress.epoch);
+        if (progress.result) {
+          this.#ended += 1;
+          ended[progress.at] = progress.result;
+          if (!progress.found) this.#timed += costs[progress.at]!;
+          spent[progress.at] = costs[progress.at]!;
+        } else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareDone(progress.epoch);
         const done = (this.#spent + spent.reduce((sum, seconds) => sum + seconds, 0)) / this.#expected;
         const planned = Math.max(this.#planned, this.#points.length);
         const { at } = progress;
         const counts = { done: Math.min(done, 1), ended: this.#ended, trials: planned };
         return this.#run.onProgress?.({ ...progress, at: start + at, point: points[at]!, ...counts });
       },
+    }).catch((thrown) => {
+      // The first ones that have ended are as good as they would be.
+      const whole = points.findIndex((_, at) => ended[at] === undefined);
+      this.#points.length = start + whole;
+      this.#results.push(...ended.slice(0, whole));
+      throw thrown;
     });
     this.#results.push(...results);
     this.#spent += costs.reduce((sum, seconds) => sum + seconds, 0);
@@ -350,8 +374,8 @@ class Adapting {
   #affordable(points: Point[], scale: Scale, reserved: number): Point[] {
     const { deadline } = this.#run;
     const left = this.#allowed - this.#spent - reserved;
-    // By how much the clock goes faster than the estimates.
-    const pace = this.#spent > 0 ? this.#waited / this.#spent : 1;
+    // By how much the clock goes faster than the estimates; what a journal had took no time here.
+    const pace = this.#timed > 0 ? this.#waited / this.#timed : 1;
     const time = deadline === undefined ? Infinity : (deadline - performance.now()) / 1000 / pace - reserved;
     const taken: Point[] = [];
     let sum = 0;

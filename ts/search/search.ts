@@ -53,4 +53,6 @@ export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | '
    * allows.
    */
   deadline?: number | undefined;
+  /** Ends an adaptive search, which then gives the best of what it has tried on all data, if there is any. */
+  late?: AbortSignal | undefined;
 }

@@ -45,7 +45,9 @@ export function scaleOf({ from, scale = from > 0 ? 'log' : 'linear' }: Range) {
 /** What the core finds worth trying, of the options that are not given. */
 export function defaultSpace(model: ModelName, fixed: object): Space {
   const options = optionsOf(model);
-  const searched = options.filter(({ name, search }) => search !== null && !isGiven(fixed, name));
+  // A weight that is the same for all users is beta alone: gamma does nothing then.
+  const isIdle = (name: string) => name === 'gamma' && (fixed as { klWeight?: unknown }).klWeight === 'constant';
+  const searched = options.filter(({ name, search }) => search !== null && !isGiven(fixed, name) && !isIdle(name));
   return Object.fromEntries(searched.map(({ name, search }) => [name, search as Json[] | Range]));
 }
 
@@ -146,10 +148,11 @@ const PATIENCE = 100;
 /**
  * Random points, no two of them equal; more of the same seed begin with the same ones. Values of a list are equally
  * likely. Numbers of a range are uniform on its scale; they have four significant digits, to be typed again. A space of
- * no more points than are asked for gives them all.
+ * no more points than are asked for gives them all, those that are drawn first.
  */
-export function drawsOf(model: ModelName, space: Space, fixed: object, count: number, seed: number): Point[] {
-  if (sizeOf(space) <= count) return gridOf(model, space, fixed);
+export function drawsOf(model: ModelName, space: Space, fixed: object, most: number, seed: number): Point[] {
+  const size = sizeOf(space);
+  const count = Math.min(most, size);
   const draws = Object.entries(space).map(([name, values]) => {
     const whole = isRange(values) && onlyWhole(model, fixed, name, values);
     return {
@@ -162,6 +165,10 @@ export function drawsOf(model: ModelName, space: Space, fixed: object, count: nu
   for (let at = 0; at < uniforms.length && points.size < count; at += draws.length) {
     const point = Object.fromEntries(draws.map(({ name, value }, index) => [name, value(uniforms[at + index]!)]));
     points.set(canonical(point), points.get(canonical(point)) ?? point);
+  }
+  if (size <= most) {
+    for (const point of gridOf(model, space, fixed))
+      if (!points.has(canonical(point))) points.set(canonical(point), point);
   }
   for (const point of points.values()) checkPoint(model, fixed, point);
   return [...points.values()];

@@ -13,7 +13,7 @@ import { allowance, costliest, MOST_TRIALS, secondsOf } from './effort.js';
 import { findBest } from './find-best.js';
 import type { Search, SearchRun } from './search.js';
 import { defaultSpace, isRange, type Point, type Space } from './spaces.js';
-import { completeOptions, type TrialResult } from './trials.js';
+import { completeOptions, keyOf, type TrialResult } from './trials.js';
 
 /** A trial of a search. */
 export interface SearchedTrial {
@@ -34,7 +34,10 @@ export interface SearchedTrial {
 export interface SearchSummary {
   /** What a search tried, in that order; empty if nothing was searched. */
   search: SearchedTrial[];
-  /** Wall-clock seconds of the search, with the fit of the model that is kept; 0 if nothing was searched. */
+  /**
+   * Wall-clock seconds of the search, with the fit of the model that is kept; 0 if nothing was searched. Trials that a
+   * journal had count with the seconds that they took.
+   */
   searchSeconds: number;
   /** Trials that were run, those that failed included. */
   trials: number;
@@ -60,6 +63,8 @@ export interface Trained extends SearchSummary {
   cut: boolean;
   /** Estimated seconds of what was done. */
   spent: number;
+  /** Seconds that those trials took which were found in the journal. */
+  journalled: number;
 }
 
 /** What happens to the model at work. */
@@ -87,14 +92,7 @@ export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLim
   journalPath?: string | undefined;
   samples?: SearchRun['samples'];
   deadline?: number | undefined;
-}
-
-/** What {@link train} searches. */
-function spaceOf(model: ModelName, options: Record<string, unknown>): Space {
-  const space = defaultSpace(model, options);
-  // It has no gamma then.
-  if (options.klWeight === 'constant') delete space.gamma;
-  return space;
+  late?: SearchRun['late'];
 }
 
 /** Whether {@link train} searches where there is something to search: that takes users to compare trials on. */
@@ -155,7 +153,7 @@ export function sized(
   };
   const changed = [...fitting.changed];
   const given = { ...fitting.options } as Record<string, unknown>;
-  const space = spaceOf(model, options);
+  const space = defaultSpace(model, options);
   for (const [name, values] of Object.entries(space)) {
     // What was made smaller is as large as it can be.
     if (changed.some((change) => change.name === name)) delete space[name];
@@ -187,7 +185,7 @@ export async function train(
   data: Split,
   run: TrainRun,
   onStep: (step: Step) => void,
-  space: Space = spaceOf(model, options),
+  space: Space = defaultSpace(model, options),
 ): Promise<Trained> {
   const names = Object.keys(space);
   if (canSearch(run, data) && names.length > 0)
@@ -215,6 +213,7 @@ export async function train(
     plateaus: {},
     cut: false,
     spent,
+    journalled: 0,
   };
 }
 
@@ -239,11 +238,19 @@ async function searched(
     extends: true,
     earlyStop: true,
   };
+  // A trial that is tried twice is in the journal the second time.
+  const seen = new Set<string>();
+  let journalled = 0;
   const found = await findBest(search, {
     ...rest,
     data,
     parallel: 1,
-    onProgress: ({ point, epoch, result, done }) => {
+    onProgress: ({ point, epoch, result, done, trial, found: isFound }) => {
+      if (result) {
+        const key = keyOf(trial, run);
+        if (isFound && !seen.has(key)) journalled += result.seconds;
+        seen.add(key);
+      }
       if (epoch) onStep({ stage: 'search', epoch, done });
       if (typeof result?.validation !== 'number') return;
       onStep({ stage: 'search', tried: searchedTrial(search, point, result)!, done });
@@ -252,13 +259,14 @@ async function searched(
   return {
     fitted: found.model,
     search: found.results.flatMap((result, at) => searchedTrial(search, found.points[at]!, result) ?? []),
-    searchSeconds: (performance.now() - started) / 1000,
+    searchSeconds: journalled + (performance.now() - started) / 1000,
     trials: found.results.length,
     untuned: found.searched ? [] : Object.keys(space),
     edges: found.edges,
     plateaus: found.plateaus,
     cut: found.cut,
     spent: found.spent,
+    journalled,
   };
 }
 

@@ -32,7 +32,7 @@ const onLarger = (options: number) => 2 + 2 * options;
 const ANOTHER = 8;
 
 /** A trained model, and what its search tried. */
-type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent'>;
+type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent' | 'journalled'>;
 
 /** The search of one model over all samples. */
 export class SampleSearch {
@@ -71,6 +71,7 @@ export class SampleSearch {
         untuned: _,
         cut: __,
         spent: ___,
+        journalled: ____,
         ...sampled
       } = await train(this.#model, options, sample, { ...run, seed: this.#seed }, onStep);
       return sampled;

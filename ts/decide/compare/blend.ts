@@ -85,6 +85,12 @@ export async function addBlend(
   if (!found) return skip('its search did not end within budgetMinutes');
   const own = (performance.now() - started) / 1000;
   const { result: blend, peakMemory } = found;
+  const kept = keptOf(blend);
+  if (kept.length === 1) {
+    // It is that model, and comparing a model with itself would only widen the intervals of all others.
+    blend.dispose();
+    return skip(`the best weights keep ${kept[0]} alone, so it would be that model again`);
+  }
   const run = { threads, signal: outer };
   course.tell(index, { stage: 'evaluate', done: 1 });
   const validation = await validate(blend, data, run);
@@ -96,7 +102,6 @@ export async function addBlend(
   state.popularity = byPopularity(BLEND, groups!, state.popularity);
   const task = blendTask(data);
   course.ended(index, own, task.seconds);
-  const kept = keptOf(blend);
   const rows = compared.filter(({ model }) => kept.includes(model));
   const sum = (of: (row: ComparedModel) => number) => rows.reduce((sum, row) => sum + of(row), 0);
   models.set(BLEND, blend);

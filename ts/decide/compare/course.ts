@@ -68,7 +68,7 @@ export class Course {
     const needed = this.#tasks[index]!.fitSeconds * this.#pace;
     if (needed <= left) return undefined;
     const [fit, rest] = [needed, Math.max(left, 0)].map((seconds) => (seconds / 60).toFixed(1));
-    return `one fit takes about ${fit} minutes, and ${rest} of budgetMinutes (${this.#options.budgetMinutes}) are left`;
+    return `one fit takes about ${fit} minutes, and ${rest} of budgetMinutes (${Number(this.#options.budgetMinutes!.toPrecision(3))}) are left`;
   }
 
   /**
@@ -83,13 +83,18 @@ export class Course {
     return Math.min(now + Math.max(share, 1500 * this.#tasks[index]!.fitSeconds * this.#pace), this.#end);
   }
 
-  /** What work gives, or `undefined` if it has not ended when the comparison has to. */
-  async within<T>(work: (signal: AbortSignal | undefined) => Promise<T>): Promise<T | undefined> {
+  /**
+   * What work gives, or `undefined` if it has not ended when the comparison has to: `late` says that this is why its
+   * signal was aborted.
+   */
+  async within<T>(
+    work: (signal: AbortSignal | undefined, late: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T | undefined> {
     const { signal } = this.#options;
-    if (this.#end === undefined) return work(signal);
+    if (this.#end === undefined) return work(signal, undefined);
     const late = AbortSignal.timeout(Math.ceil(Math.min(Math.max(this.#end - performance.now(), 0), LONGEST)));
     try {
-      return await work(signal ? AbortSignal.any([signal, late]) : late);
+      return await work(signal ? AbortSignal.any([signal, late]) : late, late);
     } catch (error) {
       if (late.aborted && !signal?.aborted && !(error instanceof RecvaeError)) return undefined;
       throw error;

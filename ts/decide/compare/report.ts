@@ -48,7 +48,10 @@ export interface ComparedModel extends SearchSummary, Curve {
   model: ModelName;
   /** All options with their values. */
   options: Json;
-  /** Wall-clock seconds of search and training together; of a blend, its own and those of the parts that it keeps. */
+  /**
+   * Wall-clock seconds of search and training together; of a blend, its own and those of the parts that it keeps. Trials
+   * that a journal had count with the seconds that they took.
+   */
   seconds: number;
   /** The same as it was estimated before, at most, for a reference machine. */
   estimatedSeconds: number;

@@ -80,7 +80,8 @@ export interface TuneReport extends Curve {
   floor: FloorDifference | null;
   /**
    * Trials, the best one included, whose validation is at most one standard error below the best; and over which
-   * values. Only those with all epochs and on all items count.
+   * values. Only those with all epochs and on all items count. All are judged on the same validation users, 10,000 of
+   * them at most, and so is the standard error.
    */
   withinOneStandardError: { trials: number; values: Record<string, Json[]> };
   /** Searched options whose best value is the lowest or the highest of those searched. */
@@ -162,8 +163,10 @@ function isWhole({ search, results, best }: Summed, at: number): boolean {
 
 /** How flat the optimum is, and whether it lies at an edge. */
 function summaryOf(found: Summed): Summary {
-  const { search, points, results, best, validation, edges, plateaus } = found;
-  const bar = validation.mean - (validation.standardError ?? 0);
+  const { search, points, results, best, edges, plateaus } = found;
+  // By the users by whom the trials were judged.
+  const { validation, standardError = 0 } = results[best]!;
+  const bar = validation! - standardError;
   const near = points.filter((_, at) => at === best || (isWhole(found, at) && (results[at]!.validation ?? -1) >= bar));
   const names = Object.keys(search.space);
   const values = Object.fromEntries(names.map((name) => [name, distinctOf(near.map((point) => point[name]!))]));
@@ -179,6 +182,7 @@ function distinctOf(values: Json[]): Json[] {
 /** The result in plain words. */
 function verdictOf(found: Summed, { withinOneStandardError, atTheEdge, plateaus }: Summary): string {
   const { search, points, results, best, validation } = found;
+  const { standardError } = results[best]!;
   const { trials, values } = withinOneStandardError;
   const point = Object.entries(points[best]!).map(([name, value]) => `${name} ${show(value)}`);
   const of = `${validation.mean.toFixed(4)} of ${description.validationMetric} on the validation users`;
@@ -191,8 +195,8 @@ function verdictOf(found: Summed, { withinOneStandardError, atTheEdge, plateaus 
     sentences.push(`${results.length - ended.length} more failed, the last one so: ${failed}.`);
   }
   const whole = results.filter(({ validation }, at) => validation !== null && isWhole(found, at)).length;
-  if (whole > 1 && validation.standardError !== null) {
-    const error = `one standard error (${validation.standardError.toFixed(4)})`;
+  if (whole > 1 && standardError !== undefined) {
+    const error = `one standard error (${standardError.toFixed(4)})`;
     const over = Object.entries(values).map(([name, list]) => `${name} ${extent(list)}`);
     const flat = trials > whole / 2 ? 'The optimum is flat: ' : '';
     sentences.push(

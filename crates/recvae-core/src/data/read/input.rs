@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::{BUFFER, zstd};
 use crate::base::cancel::Cancel;
@@ -137,12 +137,49 @@ pub(super) fn decoded<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Bu
     let (is_gzip, is_zstd) = (first == GZIP, frames.iter().any(|frame| first == *frame));
     let input = Cursor::new(first).chain(input);
     Ok(if is_gzip {
-        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))
+        Box::new(BufReader::with_capacity(BUFFER, Gzip { member: Some(GzDecoder::new(input)) }))
     } else if is_zstd {
         Box::new(BufReader::with_capacity(BUFFER, zstd::Zstd::new(input)))
     } else {
         Box::new(input)
     })
+}
+
+/// The members of a gzip file, one after the other. Zeros behind a member are padding, as tapes and block devices leave
+/// it; `gzip -d` passes over it, too.
+struct Gzip<R> {
+    /// The member at work; none at the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let rest = self.member.take().map(GzDecoder::into_inner);
+            self.member = rest.map(past_zeros).transpose()?.flatten().map(GzDecoder::new);
+        }
+        Ok(0)
+    }
+}
+
+/// What comes after zeros, if there is anything.
+fn past_zeros<R: BufRead>(mut input: R) -> io::Result<Option<R>> {
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        let is_past = zeros < bytes.len();
+        input.consume(zeros);
+        if is_past {
+            return Ok(Some(input));
+        }
+    }
 }
 
 /// The same bytes without the byte order mark that spreadsheets put in front.
@@ -251,6 +288,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_member_behind_one_is_refused() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(b"u,i\n").unwrap();
+        let whole = encoder.finish().unwrap();
+        for rest in [&b"u,j\n"[..], &[0, 0, b'u'], &[0, 0x1f], &whole[..whole.len() - 1]] {
+            let bytes = [&whole[..], rest].concat();
+            let mut read = Vec::new();
+            assert!(decoded(&bytes[..]).unwrap().read_to_end(&mut read).is_err(), "{rest:?}");
+        }
+    }
+
+    #[test]
     fn the_first_bytes_say_what_they_are_however_they_come() {
         let gzip = |text: &[u8]| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -260,9 +309,11 @@ mod tests {
         let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
         let text: &[u8] = b"user,item\nu,i\n";
         // A frame of four bytes that is to be skipped.
+        let two = [gzip(&text[..4]), gzip(&text[4..])];
+        let joined = [two[0].clone(), vec![0; 700], two[1].clone(), vec![0; 3 * BUFFER]].concat();
         let behind_skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4], &zstd(text)[..]].concat();
         let plain: [&[u8]; 6] = [text, b"", &[0x1f], &[0x28, 0xb5], &[0x28, 0xb5, 0x2f, 0x1f], &[0x1f, 0x1f]];
-        for (bytes, expected) in [(gzip(text), text), (zstd(text), text), (behind_skipped, text)]
+        for (bytes, expected) in [(gzip(text), text), (zstd(text), text), (behind_skipped, text), (two.concat(), text), (joined, text)]
             .into_iter()
             .chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
         {
