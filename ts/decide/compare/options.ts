@@ -155,12 +155,13 @@ export function checkCompare(options: CompareOptions): void {
   if (budget !== undefined && !tune) throw invalid('budget', budget, 'only where tune is true');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
+  // What no model has is the same on every processor, which may refuse it for a reason of its own.
+  checkCompute(options);
   for (const name of KNOWN) {
     const own = complete(name, options);
     const compute = toJson(computeFor(name, options, own));
     guard(() => native.checkFit(name, toJson(own), threads, undefined, undefined, compute));
   }
-  checkCompute(options);
 }
 
 /** Fails for what computes that no compared model can choose; `auto` and what they have anyway say nothing. */
