@@ -5,6 +5,8 @@
 //! indices: how much an interaction counts, for those who look at it. Without weights there are no values, and they
 //! take no memory.
 
+use std::sync::OnceLock;
+
 use crate::base::error::{Error, Result};
 
 /// Indices of rows and columns are `u32`; the number of entries is a `usize`, as is where each row starts.
@@ -24,6 +26,39 @@ pub struct Csr {
     indices: Vec<u32>,
     n_cols: usize,
     weights: Option<Vec<f32>>,
+    few_neighbours: Memo<Option<FewNeighbours>>,
+}
+
+/// What inverting the Gram matrix saves where most columns share a row with few others, see
+/// [`linalg`](super::linalg).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FewNeighbours {
+    /// Rows that are left to be inverted densely.
+    pub(crate) core: usize,
+    /// Operations that the others take.
+    pub(crate) operations: f64,
+}
+
+/// What was found out once: a copy has to find it again, and it is no part of what is equal.
+#[derive(Debug)]
+struct Memo<T>(OnceLock<T>);
+
+impl<T> Default for Memo<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T> Clone for Memo<T> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl<T> PartialEq for Memo<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 // Weights are finite.
@@ -53,7 +88,7 @@ impl Csr {
                 return bad(format!("row {row} holds item {}; allowed: below {n_cols}", items[items.len() - 1]));
             }
         }
-        Ok(Self { indptr, indices, n_cols, weights: None })
+        Ok(Self { indptr, indices, n_cols, weights: None, few_neighbours: Memo::default() })
     }
 
     /// Builds the matrix from `(row, column)` pairs in any order; duplicates collapse.
@@ -95,7 +130,7 @@ impl Csr {
         }
         indptr[n_rows] = kept;
         indices.truncate(kept);
-        Self { indptr, indices, n_cols, weights: None }
+        Self { indptr, indices, n_cols, weights: None, few_neighbours: Memo::default() }
     }
 
     /// The same matrix with a weight per entry, in the order of [`Csr::indices`].
@@ -231,6 +266,11 @@ impl Csr {
         self.indptr.capacity() * size_of::<usize>() + self.indices.capacity() * size_of::<u32>() + weights
     }
 
+    /// What `find` gave the first time.
+    pub(crate) fn few_neighbours(&self, find: impl FnOnce() -> Option<FewNeighbours>) -> Option<FewNeighbours> {
+        *self.few_neighbours.0.get_or_init(find)
+    }
+
     /// How often each column is stored: length `n_cols`.
     #[must_use]
     pub fn column_counts(&self) -> Vec<u32> {
@@ -256,7 +296,7 @@ impl Csr {
             rows.iter().for_each(|&row| selected.extend_from_slice(&weights[self.row_range(row)]));
             selected
         });
-        Self { indptr, indices, n_cols: self.n_cols, weights }
+        Self { indptr, indices, n_cols: self.n_cols, weights, few_neighbours: Memo::default() }
     }
 
     /// The matrix with rows and columns exchanged: shape `(n_cols, n_rows)`.
@@ -282,7 +322,7 @@ impl Csr {
                 *slot += 1;
             }
         }
-        Self { indptr, indices, n_cols: self.n_rows(), weights }
+        Self { indptr, indices, n_cols: self.n_rows(), weights, few_neighbours: Memo::default() }
     }
 }
 

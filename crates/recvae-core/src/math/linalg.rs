@@ -174,7 +174,7 @@ pub(crate) fn invert_positive_definite<T: Real>(
     let found = match Elimination::of(matrix, n) {
         Some(elimination) => {
             let core = elimination.core();
-            steps.saved(work_of_inverse::<T>(n) - work_of_inverse::<T>(core) - elimination.work::<T>());
+            steps.saved(work_of_inverse::<T>(n) - work_of_inverse::<T>(core) - elimination::work::<T>(elimination.operations()));
             elimination.invert(matrix, steps, |rows| invert_leading(rows, core, n, steps))
         }
         None => invert_leading(matrix, n, n, steps),
@@ -290,8 +290,10 @@ pub(crate) fn seconds_of_inverse<T: Real>(n: usize, data: Option<&Csr>, squares:
     const LARGEST: usize = 46_000;
     let dense = work_of_inverse::<T>(n);
     let is_short = n <= LARGEST && costs::PAIR * squares <= LOOK * dense;
-    let found = data.filter(|_| is_short).and_then(Elimination::of_gram);
-    found.map_or(dense, |elimination| work_of_inverse::<T>(elimination.core()) + elimination.work::<T>())
+    // Every estimate of a search asks for the same data.
+    let look = |x: &Csr| x.few_neighbours(|| Elimination::of_gram(x).map(|elimination| elimination.saved()));
+    let found = data.filter(|_| is_short).and_then(look);
+    found.map_or(dense, |found| work_of_inverse::<T>(found.core) + elimination::work::<T>(found.operations))
 }
 
 /// That many floating point operations are done.

@@ -26,7 +26,7 @@ use super::NoInverse;
 use crate::base::matrix::view2_mut;
 use crate::base::steps::Steps;
 use crate::math::costs;
-use crate::math::csr::Csr;
+use crate::math::csr::{Csr, FewNeighbours};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
@@ -79,7 +79,8 @@ impl Elimination {
         if enough_pay(&degrees) { Self::walk(Graph::of(matrix, n), degrees) } else { None }
     }
 
-    /// The same for the Gram matrix of `x` with numbers on its diagonal, without that matrix: `n^2 / 8` bytes.
+    /// The same for the Gram matrix of `x` with numbers on its diagonal, without that matrix: `n^2 / 8` bytes, and those
+    /// of `x` transposed for as long as rows are joined.
     pub(super) fn of_gram(x: &Csr) -> Option<Self> {
         let graph = Graph::of_gram(x);
         let degrees = graph.degrees();
@@ -140,12 +141,15 @@ impl Elimination {
         (if rank == 0 { 0 } else { self.ends[rank - 1] })..self.ends[rank]
     }
 
-    /// Seconds of growing the inverse by all eliminated rows, as `costs.rs` counts them.
-    pub(super) fn work<T: Real>(&self) -> f64 {
-        /// An operation here, in those of large products.
-        const SLOWER: f64 = 20.0;
+    /// Operations of growing the inverse by all eliminated rows.
+    pub(super) fn operations(&self) -> f64 {
         let each = |rank| 2.0 * self.range(rank).len() as f64 * (self.n - 1 - rank) as f64;
-        SLOWER * costs::operations::<T>((0..self.order.len()).map(each).sum())
+        (0..self.order.len()).map(each).sum()
+    }
+
+    /// What there is to know of it before there is a matrix.
+    pub(super) fn saved(&self) -> FewNeighbours {
+        FewNeighbours { core: self.core(), operations: self.operations() }
     }
 
     /// Overwrites the matrix, half-filled, by its inverse, both triangles. `invert_core` does so with the core, of
@@ -170,6 +174,13 @@ impl Elimination {
         grown.put_back(matrix);
         Ok(())
     }
+}
+
+/// Seconds of so many operations of growing the inverse, as `costs.rs` counts them.
+pub(super) fn work<T: Real>(operations: f64) -> f64 {
+    /// An operation here, in those of large products.
+    const SLOWER: f64 = 20.0;
+    SLOWER * costs::operations::<T>(operations)
 }
 
 /// What the inverse of the core grows by. From here on rows stand at other places: those of the core first, in their
@@ -250,7 +261,7 @@ impl<T: Real> Grown<T> {
     /// The rows behind the core, piece by piece.
     fn grow(&self, matrix: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
         let Self { n, elimination, .. } = self;
-        let of_step = elimination.work::<T>() / elimination.order.len().max(1) as f64;
+        let of_step = work::<T>(elimination.operations()) / elimination.order.len().max(1) as f64;
         for ranks in elimination.pieces().rev() {
             steps.check().map_err(NoInverse::Failed)?;
             // The last rank stands first.
@@ -462,19 +473,29 @@ impl Graph {
         graph
     }
 
-    /// Of those items that some user has both of.
+    /// Of those items that some user has both of. Item by item: the bits of one stay in the first-level cache, whatever
+    /// their number. An item that shares users with a quarter of the others is one of the core, and stands for one that
+    /// shares some with all: most users, who have popular items, are not looked at.
     fn of_gram(x: &Csr) -> Self {
+        /// Users between looks at how many others there are.
+        const USERS: usize = 64;
         let (n, words) = (x.n_cols(), x.n_cols().div_ceil(64));
         let mut bits = vec![0u64; n * words];
-        for history in x.rows() {
-            for &item in history {
-                let row = &mut bits[item as usize * words..][..words];
-                history.iter().for_each(|&other| row[other as usize / 64] |= 1 << (other % 64));
+        let users = x.transpose();
+        bits.par_chunks_mut(words.max(1)).enumerate().for_each(|(item, row)| {
+            for users in users.row(item).chunks(USERS) {
+                for &user in users {
+                    x.row(user as usize).iter().for_each(|&other| row[other as usize / 64] |= 1 << (other % 64));
+                }
+                if users.len() == USERS && 4 * count(row) as usize > n {
+                    row.fill(u64::MAX);
+                    let beyond = 64 * words - n;
+                    row[words - 1] >>= beyond;
+                    break;
+                }
             }
-        }
-        for row in 0..n {
-            bits[row * words + row / 64] &= !(1 << (row % 64));
-        }
+            row[item / 64] &= !(1 << (item % 64));
+        });
         Self { words, bits }
     }
 
@@ -483,7 +504,7 @@ impl Graph {
     }
 
     fn degrees(&self) -> Vec<u32> {
-        self.bits.chunks_exact(self.words.max(1)).map(|row| row.iter().map(|word| word.count_ones()).sum()).collect()
+        self.bits.chunks_exact(self.words.max(1)).map(count).collect()
     }
 
     /// Takes the rows of a piece out, and joins the neighbours of each of them to each other.
@@ -505,9 +526,14 @@ impl Graph {
                 its[gone / 64] &= !(1 << (gone % 64));
             }
             its[row / 64] &= !(1 << (row % 64));
-            *degree = its.iter().map(|word| word.count_ones()).sum();
+            *degree = count(its);
         });
     }
+}
+
+/// How many bits are set.
+fn count(bits: &[u64]) -> u32 {
+    bits.iter().map(|word| word.count_ones()).sum()
 }
 
 /// Appends which bits are set, ascending.
@@ -640,6 +666,20 @@ mod tests {
             assert!(of_users.core() < n && of_users.order == of_matrix.order, "{n}");
             assert!(of_users.ends == of_matrix.ends && of_users.neighbours == of_matrix.neighbours, "{n}");
         }
+        // So many users that those of popular items are not looked at to the end.
+        let (n, mut random) = (1000, Stream::new(12, 0));
+        let rows: Vec<Vec<u32>> = (0..6 * n)
+            .map(|_| {
+                let items = (0..5).map(|_| (n as f64 * random.uniform().powi(8)) as u32);
+                items.collect::<std::collections::BTreeSet<u32>>().into_iter().collect()
+            })
+            .collect();
+        let x = Csr::from_rows(&rows, n).unwrap();
+        let matrix = gram::<f32>(&x, &Steps::silent(&Cancel::default())).unwrap().to_vec();
+        let (of_matrix, of_users) = (Elimination::of(&matrix, n).unwrap(), Elimination::of_gram(&x).unwrap());
+        let saturated = Graph::of_gram(&x).degrees().iter().filter(|&&degree| degree as usize == n - 1).count();
+        assert!(saturated > 3, "{saturated}");
+        assert!(of_users.order == of_matrix.order && of_users.neighbours == of_matrix.neighbours);
         // Everybody has everything.
         assert!(Elimination::of_gram(&Csr::from_rows(vec![(0..200).collect::<Vec<_>>(); 3], 200).unwrap()).is_none());
     }
