@@ -174,7 +174,9 @@ pub(crate) fn invert_positive_definite<T: Real>(
     let found = match Elimination::of(matrix, n) {
         Some(elimination) => {
             let core = elimination.core();
-            steps.saved(work_of_inverse::<T>(n) - work_of_inverse::<T>(core) - elimination::work::<T>(elimination.operations()));
+            steps.saved(
+                work_of_inverse::<T>(n) - work_of_inverse::<T>(core) - elimination::work::<T>(elimination.operations()),
+            );
             elimination.invert(matrix, steps, |rows| invert_leading(rows, core, n, steps))
         }
         None => invert_leading(matrix, n, n, steps),

@@ -313,9 +313,10 @@ mod tests {
         let joined = [two[0].clone(), vec![0; 700], two[1].clone(), vec![0; 3 * BUFFER]].concat();
         let behind_skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4], &zstd(text)[..]].concat();
         let plain: [&[u8]; 6] = [text, b"", &[0x1f], &[0x28, 0xb5], &[0x28, 0xb5, 0x2f, 0x1f], &[0x1f, 0x1f]];
-        for (bytes, expected) in [(gzip(text), text), (zstd(text), text), (behind_skipped, text), (two.concat(), text), (joined, text)]
-            .into_iter()
-            .chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
+        for (bytes, expected) in
+            [(gzip(text), text), (zstd(text), text), (behind_skipped, text), (two.concat(), text), (joined, text)]
+                .into_iter()
+                .chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
         {
             for slow in [false, true] {
                 let input: Box<dyn Read + Send> = if slow { Box::new(Slow(&bytes)) } else { Box::new(&bytes[..]) };
