@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   compare,
+  compareRepeatedly,
   evaluate,
   fit,
   Interactions,
@@ -207,6 +208,13 @@ describe('arguments that TypeScript would have refused are named', () => {
       ['path is 3', () => load(untyped(3))],
       ['path is undefined', () => model.save(untyped(undefined))],
       ['folder is undefined', () => data.write(untyped(undefined))],
+      ['run is null', () => split(planted(), {}, untyped(null))],
+      ['run is null', () => data.sample({}, untyped(null))],
+      ['run is null', () => Interactions.fromFile('none.csv', {}, untyped(null))],
+      ['run is null', () => Interactions.fromHistories([], {}, untyped(null))],
+      ['run is null', () => Interactions.fromRows([], {}, untyped(null))],
+      ['a key of run is .threads.', () => split(planted(), {}, untyped({ threads: 1 }))],
+      ['options is null', () => compareRepeatedly(data, untyped(null))],
       ['user is 3\\.5', () => data.test.input(3.5)],
     ] as const) {
       expect(await failure('INVALID_ARGUMENT', call), text).toMatch(new RegExp(`^${text}; allowed: `));

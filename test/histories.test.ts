@@ -262,6 +262,27 @@ describe('writeRecommendations', () => {
     expect(await failure('INVALID_ARGUMENT', () => writeRecommendations('out.xml', recommend(1)))).toMatch(
       /^path is 'out\.xml'; allowed: a name in \.ndjson, \.jsonl or \.csv \(these also with \.gz\) or \.parquet$/,
     );
+    const row = { user: 'u', items: [{ id: 'a', score: 1 }], unknown: [], fallbackUsed: false };
+    for (const [wrong, text] of [
+      [{ ...row, items: undefined }, 'items of result 1 is undefined; allowed: a list, as recommendStream gives it'],
+      [{ ...row, unknown: 'a' }, "unknown of result 1 is 'a'; allowed: a list"],
+      [{ ...row, items: ['a'] }, "items[0] of result 1 is 'a'; allowed: { id, score }"],
+      [{ ...row, items: [...row.items, { id: 'b' }] }, 'items[1] of result 1 is an object; allowed: { id, score }'],
+      [null, 'user of result 1 is undefined; allowed: a string'],
+    ] as const) {
+      for (const name of ['w.ndjson', 'w.csv', 'w.parquet']) {
+        const results = [row, wrong] as never; // a list will do
+        expect(await failure('INVALID_ARGUMENT', () => writeRecommendations(join(folder, name), results))).toContain(
+          text,
+        );
+      }
+    }
+    expect(readdirSync(folder).sort()).toEqual(['out.ndjson', 'out.parquet']);
+    for (const none of [5, {}, null, 'text']) {
+      expect(await failure('INVALID_ARGUMENT', () => writeRecommendations('w.csv', none as never))).toMatch(
+        /^recommendations is .*; allowed: an async iterable of results, such as recommendStream gives$/,
+      );
+    }
     for (const name of ['x.ndjson', 'x.parquet']) {
       await failure('IO', () => writeRecommendations(join('/proc', name), recommend(1)));
     }

@@ -66,6 +66,7 @@ describe('ModelHolder', () => {
     expect(isDisposed(last)).toBe(true);
     const gone = { code: 'INVALID_ARGUMENT', message: 'the holder is disposed' };
     expect(() => holder.acquire()).toThrow(expect.objectContaining(gone));
+    expect(() => holder.watch()).toThrow(expect.objectContaining(gone));
     await expect(holder.reload()).rejects.toMatchObject(gone);
   });
 

@@ -103,6 +103,12 @@ describe('ids', () => {
     expect(results).toMatchObject([{ user: '12', unknown: ['99'] }]);
     const { users: alike } = await als.similarUsers([1], [{ user: 7, items: [1, 2] }]);
     expect(alike.map(({ user }) => user)).toEqual(['7']);
+    // The same history, whose cosine rounding would put above 1 here and there.
+    for (const items of [[1], [1, 2], [2, 3], [1, 2, 3], [3, 4, 5]]) {
+      const { users } = await als.similarUsers(items, [{ user: 1, items }], 1);
+      expect(users[0]!.score).toBeLessThanOrEqual(1);
+      expect(users[0]!.score).toBeCloseTo(1, 5);
+    }
   });
 
   test('half of a character is an error that names the row, by every way in', async () => {

@@ -132,6 +132,10 @@ describe('values by user', () => {
     ] as const) {
       await expect(writePerUser(path, data.test, evaluations as never)).rejects.toThrow(text);
     }
+    for (const none of [5, 'text', {}, null]) {
+      const written = writePerUser(join(folder, 'w.csv'), data.test, { of: found, a: none } as never);
+      await expect(written).rejects.toThrow(/^evaluations\.a is .*; allowed: an evaluation, as evaluate gives it$/);
+    }
     expect([data.validation.nUsers, data.validation.nScored]).toEqual([data.test.nUsers, data.test.nScored]);
     expect(existsSync(join(folder, 'w.csv'))).toBe(false);
   });

@@ -695,7 +695,7 @@ describe('the command line', () => {
     };
     const { stderr } = await recvae(folder, ['train', 'recvae', 'likes.csv', ...small, '--out', 'm.st']);
     expect(stderr).toMatch(
-      /^recvae: gamma is not given; 0\.005, its default, is taken\. It is: KL weight per interaction/m,
+      /^gamma of recvae is not given; 0\.005, its default, is taken\. It is: KL weight per interaction/m,
     );
     expect(stderr).toContain('recvae tune recvae likes.csv --over gamma=0.0005..0.05 finds');
     expect(await said('recvae', '--set', 'gamma=.004')).toBe(false);

@@ -78,7 +78,11 @@ export function addCompare(program: Command): void {
     )
     .option('--tune', 'search with as many trials for every model, whatever they take (see: recvae tune)')
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
-    .option('--budget-minutes <minutes>', 'take so long at most, with --repeat all together; what does not fit is left out and named', parseNumber)
+    .option(
+      '--budget-minutes <minutes>',
+      'take so long at most, with --repeat all together; what does not fit is left out and named',
+      parseNumber,
+    )
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .addOption(metricsFlag(description.metrics, 'measured of the test users beside the main one, comma-separated'))
     .addOption(threadsFlag())

@@ -10,7 +10,7 @@ export function tellGamma(model: string, input: string, options: Record<string, 
   const gamma = description.models.find(({ name }) => name === model)?.options.find(({ name }) => name === 'gamma');
   if (!gamma || options.gamma !== undefined || options.klWeight === 'constant') return;
   message(
-    `${model}: gamma is not given; ${JSON.stringify(gamma.default)}, its default, is taken. It is: ${gamma.doc}\n` +
+    `gamma of ${model} is not given; ${JSON.stringify(gamma.default)}, its default, is taken. It is: ${gamma.doc}\n` +
       `  recvae tune ${model} ${input} --over gamma=${searchText(gamma)} finds a better one; --set gamma=... takes it`,
   );
 }

@@ -32,17 +32,17 @@ const KEYS = Object.keys({ users: true, items: true, values: true, timestamps: t
  */
 export interface BatchOptions extends Thresholds {
   /** Rows with a lower value are left out. Every batch must have `values` then. */
-  minValue?: number;
+  minValue?: number | undefined;
   /**
    * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
    * confidence, and other models count every row alike. The values of a pair of user and item are added up. Every batch
    * must have `values` then.
    */
-  weighted?: boolean;
+  weighted?: boolean | undefined;
   /** Rows with an earlier timestamp are left out. Every batch must have `timestamps` then. */
-  since?: number;
+  since?: number | undefined;
   /** Rows with this timestamp or a later one are left out. Every batch must have `timestamps` then. */
-  until?: number;
+  until?: number | undefined;
 }
 
 /** Takes batches one at a time, and asks for the next one when the last one is taken. Tells when one has values. */

@@ -49,20 +49,20 @@ export interface DuckDBOptions extends ColumnNames {
    * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are
    * text. The column of items may hold lists.
    */
-  source?: string | readonly string[];
+  source?: string | readonly string[] | undefined;
   /** As for {@link Interactions.fromFile}: how quotes are escaped in CSV. */
-  escape?: NonNullable<ReadOptions['escape']>;
+  escape?: NonNullable<ReadOptions['escape']> | undefined;
   /**
    * A query whose result has the columns. It sees `source` under the name `input`, with types as DuckDB finds them,
    * except that columns with the names `user` and `item` (or as these options say) are text as it stands there, and so
    * are strings in JSON. Files of text that are not well-formed are refused first. Without ORDER BY, DuckDB may hand
    * out the rows of joins and aggregates in another order each time, and users and items are numbered in that order.
    */
-  sql?: string;
+  sql?: string | undefined;
   /** A DuckDB database file, which is opened for reading only. Without it, a database in memory. */
-  database?: string;
+  database?: string | undefined;
   /** Settings of DuckDB, such as `{ memory_limit: '4GB', threads: '2' }`. */
-  settings?: Record<string, string>;
+  settings?: Record<string, string> | undefined;
 }
 
 type DuckDB = typeof import('@duckdb/node-api');

@@ -1,5 +1,5 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkInstance, checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { checkInstance, checkObject, checkRun, checkString, invalid, knownKeys, signalOf } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
@@ -50,13 +50,13 @@ const PART_KEYS = Object.keys({ train: true, validation: true, test: true } sati
 /** What {@link Interactions.fromColumns} takes beside the columns. */
 export interface ColumnOptions extends Thresholds {
   /** Entries with a lower value are left out as if they were not there. Needs `values`. */
-  minValue?: number;
+  minValue?: number | undefined;
   /**
    * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
    * confidence, and other models count every row alike. The values of a pair of user and item are added up. Needs
    * `values`.
    */
-  weighted?: boolean;
+  weighted?: boolean | undefined;
 }
 
 /**
@@ -109,9 +109,9 @@ export class Interactions implements Disposable {
   static async fromFile(
     source: TextSource,
     options?: ReadOptions & Thresholds,
-    { signal }: Abortable = {},
+    run: Abortable = {},
   ): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+    const signal = signalOf(run);
     return new Interactions(await readText(source, options, signal), ignoresValues(options));
   }
 
@@ -138,14 +138,14 @@ export class Interactions implements Disposable {
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for what are no interactions.
    */
-  static async fromParts(parts: Parts, { signal }: Abortable = {}): Promise<Interactions> {
+  static async fromParts(parts: Parts, run: Abortable = {}): Promise<Interactions> {
     checkObject(parts, 'parts');
     knownKeys(parts, PART_KEYS, 'parts');
     const { train, validation, test } = parts;
     checkInstance(train, 'train', Interactions);
     if (validation !== undefined) checkInstance(validation, 'validation', Interactions);
     checkInstance(test, 'test', Interactions);
-    checkRun({ signal }, ['signal']);
+    const signal = signalOf(run);
     const work = () => native.joinParts(train.native, validation?.native, test.native);
     return new Interactions(await running({ signal }, work));
   }
@@ -160,9 +160,9 @@ export class Interactions implements Disposable {
   static async fromHistories(
     histories: Iterable<History> | AsyncIterable<History>,
     options?: Thresholds,
-    { signal }: Abortable = {},
+    run: Abortable = {},
   ): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+    const signal = signalOf(run);
     const builder = new native.NativeBuilder();
     const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
     if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
@@ -191,9 +191,9 @@ export class Interactions implements Disposable {
   static async fromBatches(
     batches: Iterable<Batch> | AsyncIterable<Batch>,
     options?: BatchOptions,
-    { signal }: Abortable = {},
+    run: Abortable = {},
   ): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+    const signal = signalOf(run);
     let hasValues = false;
     const onValues = () => {
       hasValues = true;
@@ -218,8 +218,8 @@ export class Interactions implements Disposable {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with the column and the row, counted from 0. What
    * the source throws, it throws.
    */
-  static async fromRows(rows: Rows, options?: RowOptions, { signal }: Abortable = {}): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+  static async fromRows(rows: Rows, options?: RowOptions, run: Abortable = {}): Promise<Interactions> {
+    const signal = signalOf(run);
     const handle = await stoppable({ signal }, ({ signal }) => collectRows(rows, options, signal));
     return new Interactions(handle, options?.value !== undefined && leavesValues(options));
   }
@@ -234,8 +234,8 @@ export class Interactions implements Disposable {
    * or an id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable
    * throws, it throws.
    */
-  static async fromArrow(bytes: Bytes, options?: ColumnNames, { signal }: Abortable = {}): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+  static async fromArrow(bytes: Bytes, options?: ColumnNames, run: Abortable = {}): Promise<Interactions> {
+    const signal = signalOf(run);
     const handle = await stoppable({ signal }, ({ signal }) => readArrow(bytes, options, signal));
     return new Interactions(handle, ignoresValues(options));
   }
@@ -256,8 +256,8 @@ export class Interactions implements Disposable {
    * option, or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is
    * missing or of another type, or an id or a value is null, with the row, counted from 0.
    */
-  static async fromDuckDB(options: DuckDBOptions, { signal }: Abortable = {}): Promise<Interactions> {
-    checkRun({ signal }, ['signal']);
+  static async fromDuckDB(options: DuckDBOptions, run: Abortable = {}): Promise<Interactions> {
+    const signal = signalOf(run);
     const handle = await stoppable({ signal }, ({ signal }) => readDuckDB(options, signal));
     return new Interactions(handle, ignoresValues(options));
   }

@@ -63,9 +63,9 @@ export interface GetOptions {
   from?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (file: string, bytes: number, total: number | undefined) => void;
-  onRetry?: (why: string) => void;
+  onRetry?: ((why: string) => void) | undefined;
   /** Milliseconds before a broken transfer is taken up again. */
-  patience?: number;
+  patience?: number | undefined;
 }
 
 /** A file that is there now. */

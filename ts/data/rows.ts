@@ -33,35 +33,35 @@ export type RowColumn = string | number;
 /** Which columns hold what, and which rows count: what {@link Interactions.fromRows} takes beside the rows. */
 export interface RowOptions extends Thresholds {
   /** Column of the user ids; `'user'` by default. */
-  user?: RowColumn;
+  user?: RowColumn | undefined;
   /** Column of the item ids; `'item'` by default. */
-  item?: RowColumn;
+  item?: RowColumn | undefined;
   /**
    * Column of a number, such as a rating, that every row must have: a number, a bigint or the text of a number, as
    * drivers give `NUMERIC`. It changes nothing without `minValue` or `weighted`.
    */
-  value?: RowColumn;
+  value?: RowColumn | undefined;
   /**
    * Column of a time that every row must have: a `Date` in all rows, which counts as its seconds since 1970, or in all
    * rows a number, a bigint or the text of a number in a unit that they share. Splits by time and of the newest items
    * use it, and `since` and `until`.
    */
-  timestamp?: RowColumn;
+  timestamp?: RowColumn | undefined;
   /** Rows with a lower value are left out. Only with `value`. */
-  minValue?: number;
+  minValue?: number | undefined;
   /**
    * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
    * confidence, and other models count every row alike. The values of a pair of user and item are added up. Only with
    * `value`.
    */
-  weighted?: boolean;
+  weighted?: boolean | undefined;
   /**
    * Rows with an earlier timestamp are left out: a `Date` where the timestamps are, else a number in their unit. Only
    * with `timestamp`.
    */
-  since?: number | Date;
+  since?: number | Date | undefined;
   /** Rows with this timestamp or a later one are left out; given like `since`. Only with `timestamp`. */
-  until?: number | Date;
+  until?: number | Date | undefined;
 }
 
 const KEYS = Object.keys({

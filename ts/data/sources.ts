@@ -27,9 +27,9 @@ export interface Files {
 export interface Names {
   user: string;
   item: string;
-  value?: string | null;
-  time?: string | null;
-  part?: string | null;
+  value?: string | null | undefined;
+  time?: string | null | undefined;
+  part?: string | null | undefined;
   escape: NonNullable<ReadOptions['escape']>;
 }
 

@@ -1,5 +1,5 @@
 import type { Abortable } from '../runtime/abort.js';
-import { checkInstance, checkRun, checkString } from '../runtime/check.js';
+import { checkInstance, checkString, signalOf } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { SampleOptions, SplitOptions } from '../runtime/options.generated.js';
@@ -137,8 +137,8 @@ export class Split implements Disposable {
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
-  async sample(options?: SampleOptions, { signal }: Abortable = {}): Promise<Split> {
-    checkRun({ signal }, ['signal']);
+  async sample(options?: SampleOptions, run: Abortable = {}): Promise<Split> {
+    const signal = signalOf(run);
     return new Split(await running({ signal }, () => this.native.sample(toJson(options))));
   }
 
@@ -199,13 +199,9 @@ export class Split implements Disposable {
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or for a kind that needs times which the data do not
  * have; `INVALID_DATA` if there are too few users.
  */
-export async function split(
-  interactions: Interactions,
-  options?: SplitOptions,
-  { signal }: Abortable = {},
-): Promise<Split> {
+export async function split(interactions: Interactions, options?: SplitOptions, run: Abortable = {}): Promise<Split> {
   checkInstance(interactions, 'interactions', Interactions);
-  checkRun({ signal }, ['signal']);
+  const signal = signalOf(run);
   return Split.wrap(await running({ signal }, () => native.split(interactions.native, toJson(options))));
 }
 

@@ -25,7 +25,7 @@ export interface SynthRun extends RunOptions {
    * keep the process alive. If it throws, or gives back a promise that is rejected, writing stops, and the promise is
    * rejected with what was thrown.
    */
-  onProgress?: (progress: SynthProgress) => void;
+  onProgress?: ((progress: SynthProgress) => void) | undefined;
 }
 
 const KEYS = Object.keys({

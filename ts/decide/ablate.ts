@@ -48,42 +48,42 @@ export interface AblateProgress {
 /** How {@link ablate} works. */
 export interface AblateOptions extends RunOptions, ComputeOptions {
   /** Whether all sixteen designs are trained instead of ten; only then there are main effects. By default not. */
-  all?: boolean;
+  all?: boolean | undefined;
   /** Seeds of the models, each 0 to 2^53 and once. By default 1, 2 and 3. */
-  seeds?: readonly number[];
+  seeds?: readonly number[] | undefined;
   /**
    * Most epochs of every model; `epochs` in {@link AblateOptions.options} and {@link AblateOptions.reference} goes
    * before it.
    */
-  epochs?: number;
+  epochs?: number | undefined;
   /** Options of RecVAE that all designs share; not those that make its changes, nor `seed`. */
-  options?: RecvaeOptions;
+  options?: RecvaeOptions | undefined;
   /** Options of the reference, Mult-VAE; not `seed`. */
-  reference?: MultVaeOptions;
+  reference?: MultVaeOptions | undefined;
   /** Seed of the split and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
    */
-  split?: SplitOptions;
+  split?: SplitOptions | undefined;
   /**
    * Trainings at the same time at most, 1 or more; they share `threads`. The result does not depend on it. By default
    * `threads`.
    */
-  parallel?: number;
+  parallel?: number | undefined;
   /** Bytes that all trainings at the same time may take beyond the data. By default what is free. */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /**
    * A file that keeps every training that has ended, so that the same call goes on after a kill or an abort. More
    * seeds, `all` and other options go on from it too, and train only what it lacks; other data are refused. By default
    * there is none.
    */
-  journal?: string;
+  journal?: string | undefined;
   /**
    * Called after every epoch and every training, on the event loop. It does not keep the process alive. If it throws,
    * or gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
-  onProgress?: (progress: AblateProgress) => void;
+  onProgress?: ((progress: AblateProgress) => void) | undefined;
 }
 
 /** What {@link ablate} found. */

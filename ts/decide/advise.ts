@@ -32,44 +32,44 @@ export const PRECISION = 'auto';
 /** How {@link advise} works. */
 export interface AdviseOptions extends RunOptions, ComputeOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
-  models?: readonly ModelName[];
+  models?: readonly ModelName[] | undefined;
   /**
    * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough.
    * Default and range are those of {@link SampleOptions.users}.
    */
-  users?: SampleOptions['users'];
+  users?: SampleOptions['users'] | undefined;
   /**
    * The most popular items at most, by default all: without its tail a catalogue is another problem. Its range is that
    * of {@link SampleOptions.items}.
    */
-  items?: SampleOptions['items'];
+  items?: SampleOptions['items'] | undefined;
   /** Most epochs of the models that train in epochs. */
-  epochs?: number;
+  epochs?: number | undefined;
   /**
    * Seed of the split, of the samples, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}.
    */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * Options per model; what is given is not searched. Where `batchSize` is not given, networks take fewer users per
    * step on a sample, so that an epoch has as many steps as on all training users, or users enough for 100 a step.
    */
-  options?: { [K in ModelName]?: ModelOptions[K] };
+  options?: { [K in ModelName]?: ModelOptions[K] } | undefined;
   /**
    * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
    */
-  split?: SplitOptions;
+  split?: SplitOptions | undefined;
   /**
    * Bytes that a fit may take beyond the data, in a trial and later on all data. By default what is free, see
    * {@link FitRun}.
    */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /** As of `fit`, of the networks; by default `auto`. */
-  precision?: ComputeOptions['precision'];
+  precision?: ComputeOptions['precision'] | undefined;
   /**
    * Called after each step, and in fits with the latest epoch, at most ten times a second; on the event loop. If it
    * throws, or gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
-  onProgress?: (progress: AdviseProgress) => void;
+  onProgress?: ((progress: AdviseProgress) => void) | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { computedBy, computeOf } from '../models/compute.js';
 import { estimateMemory } from '../models/estimate.js';
 import { type Evaluation, evaluate, meansOf, warningsOf } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
-import type { Model } from '../models/model.js';
+import type { AnyModel, Model } from '../models/model.js';
 import { checkInstance } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
@@ -41,7 +41,7 @@ export interface Comparison {
   /** Plain JSON. */
   report: ComparisonReport;
   /** The trained models. */
-  models: Map<ModelName, Model>;
+  models: Map<ModelName, AnyModel>;
   /** Their evaluations on the test users, with the values per user. */
   evaluations: Map<ModelName, Evaluation>;
 }
@@ -83,7 +83,7 @@ export async function compareOn(
   const { seed = DEFAULT_SEED, threads, signal, examples = true } = options;
   const run = startRun(threads);
   const { plans, skipped } = planned(data, { ...options, seed });
-  const models = new Map<ModelName, Model>();
+  const models = new Map<ModelName, AnyModel>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
   let popularity: Group[] = [];
@@ -124,7 +124,7 @@ export async function compareOn(
     const { groups, ...evaluation } = await evaluate(fitted, data.test, wanted);
     popularity = byPopularity(plan.model, groups!, popularity);
     course.ended(index, row.seconds, spent);
-    models.set(plan.model, fitted);
+    models.set(plan.model, fitted as AnyModel);
     evaluations.set(plan.model, evaluation);
     compared.push({
       model: plan.model,

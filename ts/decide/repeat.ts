@@ -5,7 +5,7 @@
 import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
-import { checkInstance, invalid, LARGEST_SEED } from '../runtime/check.js';
+import { checkInstance, checkObject, invalid, LARGEST_SEED } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
 import { description, native } from '../runtime/native.js';
 import type { ModelName, SplitOptions } from '../runtime/options.generated.js';
@@ -23,11 +23,11 @@ export interface RepeatOptions extends CompareOptions {
    * As {@link CompareOptions.journal}, of the first comparison; comparison n has a file of its own beside it, whose
    * name ends in `.n`. A call that is made again goes on where it was.
    */
-  journal?: string;
+  journal?: string | undefined;
   /**
    * As {@link CompareOptions.budgetMinutes}, of all comparisons together: each one has an equal share of what is left.
    */
-  budgetMinutes?: number;
+  budgetMinutes?: number | undefined;
 }
 
 /** What {@link compareRepeatedly} gives: the first comparison, and all of them together. */
@@ -79,6 +79,7 @@ export async function compareRepeatedly(
   options: RepeatOptions,
 ): Promise<RepeatedComparison> {
   checkInstance(input, 'input', Split, Interactions);
+  checkObject(options, 'options');
   const { repeat, ...rest } = options;
   checkRepeat(repeat, rest, input instanceof Split);
   checkCompare(rest);

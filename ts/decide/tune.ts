@@ -52,60 +52,60 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
    *
    * By default a grid if `over` has lists alone and no more points than `trials`, else adaptive.
    */
-  search?: SearchKind;
+  search?: SearchKind | undefined;
   /**
    * The options that are searched, with the values to try, or for all but `grid` a range `{from, to, scale}`: by
    * default their ratios count where both ends are above 0. By default the options that the core names values or ranges
    * for (`recvae tune --help` lists them), unless they are given; `adaptive` goes beyond the core's ranges where that
    * is better, and never beyond those that are given here.
    */
-  over?: SearchSpace<K>;
+  over?: SearchSpace<K> | undefined;
   /** Options that are not searched. */
-  options?: ModelOptions[K];
+  options?: ModelOptions[K] | undefined;
   /**
    * Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12, and of `adaptive` as many as its
    * effort allows: 60 seconds of a reference machine or six fits, whichever is more (up to 300 seconds ten of the
    * costliest), and 32 trials.
    */
-  trials?: number;
+  trials?: number | undefined;
   /**
    * Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's
    * own.
    */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
    */
-  split?: SplitOptions;
+  split?: SplitOptions | undefined;
   /**
    * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in
    * their order, after as many epochs (the median rule of Google Vizier, KDD 2017): after half of the epochs, at least
    * 3, and once five trials came that far. The result does not depend on how many run at once. By default they do.
    */
-  earlyStop?: boolean;
+  earlyStop?: boolean | undefined;
   /** Trials at once, at most; fewer run where memory does not allow that many. By default one for each thread. */
-  parallel?: number;
+  parallel?: number | undefined;
   /**
    * Bytes that all trials at once may take beyond the data, with the best model, which is kept. By default what is
    * free.
    */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /**
    * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to
    * the same result. One of another job is refused; `trials` may grow for `grid` and `random`. Halving keeps its
    * checkpoints in `<journal>.checkpoints` meanwhile. The journal stays: remove it when the result is safe. By default
    * there is none.
    */
-  journal?: string;
+  journal?: string | undefined;
   /**
    * Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it
    * has.
    */
-  examples?: boolean;
+  examples?: boolean | undefined;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /** Called after each epoch of a trial and each trial, on the event loop. If it throws, the work stops with that. */
-  onProgress?: (progress: SearchProgress) => void;
+  onProgress?: ((progress: SearchProgress) => void) | undefined;
 }
 
 /** What {@link tune} found. */

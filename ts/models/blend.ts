@@ -21,11 +21,11 @@ export interface BlendParts extends BlendOptions {
 /** How a blend is made: {@link FitRun} without what has no meaning for it. */
 export interface BlendRun extends RunOptions {
   /** Called with how far it is, as that of {@link FitRun}. */
-  onProgress?: (progress: Progress) => void;
+  onProgress?: ((progress: Progress) => void) | undefined;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /** Bytes that it may take beyond the data and the parts, 0 or more. By default what is free. */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
 }
 
 const RUN = Object.keys({
@@ -40,6 +40,7 @@ const RUN = Object.keys({
 export async function fitBlend(data: unknown, options: BlendParts | undefined, run: BlendRun): Promise<Model<'blend'>> {
   checkInstance(data, 'data', Split);
   checkRun(run, RUN);
+  if (options === undefined) throw invalid('options', options, 'an object with parts, two trained models or more');
   checkObject(options, 'options');
   const { parts, ...settings } = options as BlendParts;
   const models = listOf(parts, 'parts', 'trained models');

@@ -30,15 +30,15 @@ export interface LimitedRun extends RunOptions {
    * Bytes that it may take beyond the data and the counts that are there, 0 or more; what could take more is refused at
    * once. By default what is free, as for {@link fit}.
    */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
 }
 
 /** How {@link EaseCounts.fit} runs. */
 export interface EaseCountsRun extends LimitedRun {
   /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /** Called with {@link Progress.fraction} as the fit gets on, as for {@link fit}. */
-  onProgress?: (progress: Progress) => void;
+  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 const CHANGE_KEYS = Object.keys({ add: true, remove: true } satisfies Record<keyof EaseCountsChange, true>);

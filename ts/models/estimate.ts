@@ -14,22 +14,22 @@ export interface FitShape<K extends ModelName = ModelName> {
   /** Number of (user, item) pairs of the training users, 0 or more. */
   interactions: number;
   /** Options of the model. By default its own defaults. */
-  options?: ModelOptions[K];
+  options?: ModelOptions[K] | undefined;
   /**
    * Whether there are validation users, as a {@link Split} has them; the best parameters are kept beside the last ones
    * then.
    *
    * @default true
    */
-  validation?: boolean;
+  validation?: boolean | undefined;
   /**
    * Whether interactions have weights.
    *
    * @default false
    */
-  weighted?: boolean;
+  weighted?: boolean | undefined;
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use. */
-  threads?: number;
+  threads?: number | undefined;
 }
 
 /** A fit on data that are there. */

@@ -8,9 +8,9 @@ import { Model } from './model.js';
 /** How {@link evaluate} runs. */
 export interface EvaluateOptions<M extends MetricName = MetricName> extends RunOptions {
   /** Metrics with their list lengths, such as `ndcg@100`. By default those of the VAE papers and three more. */
-  metrics?: readonly M[];
+  metrics?: readonly M[] | undefined;
   /** Whether {@link Evaluation.groups} are wanted. By default they are not. */
-  groups?: boolean;
+  groups?: boolean | undefined;
 }
 
 /**

@@ -21,13 +21,13 @@ export interface ImportOptions {
    * What the training was told, as far as it is known: it is not among the weights, and only {@link fit} with `from`
    * goes by it. Sizes come from the weights. By default that of the model.
    */
-  options?: ModelOptions[SharedModelName];
+  options?: ModelOptions[SharedModelName] | undefined;
 }
 
 /** How {@link exportModel} writes. */
 export interface ModelExportOptions extends ExportOptions {
   /** A file that gets the ids of the items, one a line in the order of the weights' rows. By default none. */
-  ids?: string;
+  ids?: string | undefined;
 }
 
 /**

@@ -11,11 +11,11 @@ export interface FilterOptions {
    * The only items that may come; an empty list lets none come. Ids that the model does not know are ignored, ids may
    * come more than once. Without it every item may come.
    */
-  allow?: Iterable<Id>;
+  allow?: Iterable<Id> | undefined;
   /** Items that must not come, also those in `allow`. Ids that the model does not know are ignored. Without it none. */
-  deny?: Iterable<Id>;
+  deny?: Iterable<Id> | undefined;
   /** What {@link Model.filter} of the same model has prepared; one of another model is refused. Without it none. */
-  filter?: Filter;
+  filter?: Filter | undefined;
 }
 
 /** What to recommend, and out of which items. */

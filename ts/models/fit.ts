@@ -22,14 +22,14 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * thrown. The same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
    * By default nobody is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
    */
-  onProgress?: (progress: Progress) => void;
+  onProgress?: ((progress: Progress) => void) | undefined;
   /**
    * Called with how far the epoch at work is, at most ten times a second, also before the first epoch ends; otherwise
    * as `onProgress`. Closed forms have no epochs.
    */
-  onStep?: (step: StepProgress) => void;
+  onStep?: ((step: StepProgress) => void) | undefined;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /**
    * Keeps the training of `recvae`, `mult-vae`, `mult-dae` or `hvamp` in a file, from which it goes on with `resume`
    * after a crash, a kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds)
@@ -42,12 +42,12 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved: remove it
    * then.
    */
-  checkpoint?: Checkpoint;
+  checkpoint?: Checkpoint | undefined;
   /**
    * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default
    * what is free: on Linux what can be had without swapping, less where a control group has less left.
    */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /**
    * A trained model of the same kind that RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random
    * parameters. Items that both know, by id, keep what was learnt about them; new ones begin as in fresh training, and
@@ -55,7 +55,7 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * be the model's; `from.options` has them. The KL weight grows from 0 again, as Mult-VAE's `annealing` and H+Vamp's
    * `warmUp` say. By default none.
    */
-  from?: Model;
+  from?: Model | undefined;
 }
 
 const KEYS = Object.keys({

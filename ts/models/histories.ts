@@ -69,7 +69,7 @@ export interface HistoryRun extends Abortable {
    * Called once with what was left out, as in {@link Interactions.leftOut}: before the first history, or, where DuckDB
    * sorts the rows, after the last one. Lists of items are never left out, and it is not called for them.
    */
-  onLeftOut?: (leftOut: LeftOut[]) => void;
+  onLeftOut?: ((leftOut: LeftOut[]) => void) | undefined;
 }
 
 const RUN_KEYS = Object.keys({ signal: true, onLeftOut: true } satisfies Record<keyof HistoryRun, true>);
@@ -354,14 +354,16 @@ export async function writeRecommendations(
   settings: Record<string, string> = {},
 ): Promise<number> {
   const write = writerFor(path);
+  const { [Symbol.asyncIterator]: isAsync, [Symbol.iterator]: isList } = (recommendations ?? {}) as never;
+  if (typeof isAsync !== 'function' && (typeof isList !== 'function' || typeof recommendations === 'string')) {
+    throw invalid('recommendations', recommendations, 'an async iterable of results, such as recommendStream gives');
+  }
   let users = 0;
   let thrown: { error: unknown } | undefined;
   async function* counted() {
     try {
       for await (const result of recommendations) {
-        if (typeof result?.user !== 'string') {
-          throw invalid(`user of result ${users}`, result?.user, 'a string, as recommendStream gives it');
-        }
+        checkResult(result, users);
         yield result;
         users += 1;
       }
@@ -377,6 +379,18 @@ export async function writeRecommendations(
     throw toRecvaeError(error);
   }
   return users;
+}
+
+/** Fails for what is no result: else it would be written as it is. */
+function checkResult(result: UserRecommendation, at: number): void {
+  const { user, items, unknown } = result ?? {};
+  const as = 'as recommendStream gives it';
+  if (typeof user !== 'string') throw invalid(`user of result ${at}`, user, `a string, ${as}`);
+  for (const [name, list] of Object.entries({ items, unknown })) {
+    if (!Array.isArray(list)) throw invalid(`${name} of result ${at}`, list, `a list, ${as}`);
+  }
+  const wrong = items.findIndex((item) => typeof item?.id !== 'string' || typeof item.score !== 'number');
+  if (wrong >= 0) throw invalid(`items[${wrong}] of result ${at}`, items[wrong], `{ id, score }, ${as}`);
 }
 
 type Write = (

@@ -44,13 +44,13 @@ export type AnyModel = { [K in ModelName]: Model<K> }[ModelName];
 /** What {@link Model.save} puts into the file. */
 export interface SaveOptions extends CompactOptions {
   /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /**
    * Whether the file has the hashes of the training users, 16 bytes for each, by which {@link evaluate} tells whether
    * it is given users that were trained on. Who guesses the id of a user can find out by them whether the user is
    * there: a model that others get may be saved without. By default it has them.
    */
-  trainingRecord?: boolean;
+  trainingRecord?: boolean | undefined;
 }
 
 /**

@@ -52,6 +52,11 @@ export function perUserOutput(path: string, heldOut: HeldOut, evaluations: Reado
   checkName(path, 'path');
   const [first] = evaluations.values();
   if (first === undefined) throw invalid('evaluations', {}, 'one evaluation or more');
+  for (const [model, evaluation] of evaluations) {
+    const { users, metrics } = (evaluation ?? {}) as Partial<Evaluation>;
+    if (users instanceof Uint32Array && typeof metrics === 'object' && metrics !== null) continue;
+    throw invalid(`evaluations.${model}`, evaluation, 'an evaluation, as evaluate gives it');
+  }
   const { users, metrics } = first;
   const ids = heldOut.userIds();
   const names = Object.keys(metrics).filter((name) => metrics[name]!.perUser.length > 0);

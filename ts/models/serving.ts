@@ -28,9 +28,9 @@ export interface HistoryRequest {
   /** Ids of the items. */
   items: Iterable<Id>;
   /** The only items that may come for this history. Ids that the model does not know are ignored. By default all. */
-  allow?: Iterable<Id>;
+  allow?: Iterable<Id> | undefined;
   /** Items that must not come for this history, also those in `allow`. By default none. */
-  deny?: Iterable<Id>;
+  deny?: Iterable<Id> | undefined;
 }
 
 /** The same with its user, for a stream. */

@@ -101,6 +101,12 @@ export function checkRun(run: object | undefined, allowed: readonly string[], wh
   }
 }
 
+/** The signal of a call that takes nothing else. */
+export function signalOf(run: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
+  checkRun(run, ['signal']);
+  return run.signal;
+}
+
 /** `info` as JSON text. */
 export function infoText(info: unknown): string {
   const allowed = 'anything that JSON can hold';

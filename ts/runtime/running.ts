@@ -9,7 +9,7 @@ export interface RunOptions extends Abortable {
    * Threads to compute with, at most, 1 to 1,024. By default the cores that this process may use, cgroup limits
    * included. All calls at once share as many threads as there are cores, and four more.
    */
-  threads?: number;
+  threads?: number | undefined;
 }
 
 /** The keys of {@link RunOptions}. */

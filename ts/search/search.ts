@@ -41,7 +41,7 @@ export interface SearchProgress extends TrialProgress {
 
 /** How a search runs; `beside` is what is held besides its own models. */
 export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | 'take' | 'onProgress' | 'checkpoint'> {
-  onProgress?: (progress: SearchProgress) => unknown;
+  onProgress?: ((progress: SearchProgress) => unknown) | undefined;
   /** Path of the journal. */
   journalPath?: string | undefined;
   /** Samples of the data that other searches use, too. By default the search makes its own. */

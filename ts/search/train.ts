@@ -88,11 +88,11 @@ export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLim
   seed?: number | undefined;
   /** Bytes of `memoryLimit` that are held already. */
   beside?: number | undefined;
-  journal?: SearchRun['journal'];
+  journal?: SearchRun['journal'] | undefined;
   journalPath?: string | undefined;
-  samples?: SearchRun['samples'];
+  samples?: SearchRun['samples'] | undefined;
   deadline?: number | undefined;
-  late?: SearchRun['late'];
+  late?: SearchRun['late'] | undefined;
 }
 
 /** Whether {@link train} searches where there is something to search: that takes users to compare trials on. */

@@ -37,7 +37,7 @@ export interface HolderOptions<P = undefined> {
    * How the file is opened. By default it is read into memory and every byte verified
    * (`{ mmap: false, verify: true }`): a file that others write into while it serves then does no harm.
    */
-  load?: LoadOptions;
+  load?: LoadOptions | undefined;
   /**
    * Called with a model that was loaded, before it serves; if it throws or rejects, the model is disposed of and the
    * old one goes on serving. The place to try the new model on what it must be able to do. `before` is the model that
@@ -48,13 +48,13 @@ export interface HolderOptions<P = undefined> {
    * Makes what goes with a model, such as `(model) => model.filter({ allow: inStock })`; also once a model, and before
    * it serves.
    */
-  prepare?: (model: Model) => P | Promise<P>;
+  prepare?: ((model: Model) => P | Promise<P>) | undefined;
   /**
    * Called after a swap, with what serves now. What it throws, the load throws, too; the new model serves all the same.
    */
-  onSwap?: (held: Held<P>) => void;
+  onSwap?: ((held: Held<P>) => void) | undefined;
   /** Called when a load that nobody awaits failed: one of {@link ModelHolder.watch}. By default it is ignored. */
-  onError?: (error: RecvaeError) => void;
+  onError?: ((error: RecvaeError) => void) | undefined;
 }
 
 const KEYS = Object.keys({
@@ -183,7 +183,8 @@ export class ModelHolder<P = undefined> implements Disposable {
     if (this.#disposed) throw new RecvaeError('INVALID_ARGUMENT', 'the holder is disposed');
     // Before the file is read: what comes later is seen as another one.
     this.#mark = markOf(this.path);
-    const model = await load(this.path, { mmap: false, verify: true, ...this.#options.load });
+    const { mmap = false, verify = true, ...how } = this.#options.load ?? {};
+    const model = await load(this.path, { ...how, mmap, verify });
     let slot: Slot<P>;
     try {
       await this.#options.verify?.(model, this.#slot?.model);
@@ -215,11 +216,13 @@ export class ModelHolder<P = undefined> implements Disposable {
    *
    * @param milliseconds - Between two looks, up to 2^31 - 1; 1,000 by default.
    * @returns What ends it; {@link ModelHolder.dispose} does too.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for such a number, and once the holder is disposed of.
    */
   watch(milliseconds = 1000): () => void {
     if (!(milliseconds >= 1 && milliseconds <= LONGEST)) {
       throw invalid('milliseconds', milliseconds, `a number from 1 to ${LONGEST}`);
     }
+    if (this.#disposed) throw new RecvaeError('INVALID_ARGUMENT', 'the holder is disposed');
     clearInterval(this.#timer);
     const fail = (thrown: unknown) => {
       if (!this.#disposed) this.#options.onError?.(toRecvaeError(thrown));

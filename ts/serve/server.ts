@@ -19,16 +19,16 @@ import { ERROR, LIVE, openApiOf, READY, type RequestLimits, routesOf } from './r
 /** What {@link createServer} takes beside the models. */
 export interface ServerOptions extends Partial<RequestLimits> {
   /** Requests must have it, as `authorization: Bearer KEY` or `x-api-key: KEY`; all but `/health/`. By default none. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** Bytes that a body may have; 1 MiB by default. */
-  bodyLimit?: number;
+  bodyLimit?: number | undefined;
   /**
    * Requests that may be at work at once; more are refused with 503 and `retry-after`. One whose sender has gone counts
    * until its work has stopped. 256 by default.
    */
-  maxConcurrent?: number;
+  maxConcurrent?: number | undefined;
   /** Milliseconds that a request may take to arrive; 30,000 by default. */
-  requestTimeout?: number;
+  requestTimeout?: number | undefined;
 }
 
 /** A number that limits what one request, or all together, may take. */

@@ -51,13 +51,13 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
    * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users
    * make; it has to be asked for. Nothing is trained for it, and it is counted with what its parts cost.
    */
-  models?: readonly ModelName[];
+  models?: readonly ModelName[] | undefined;
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
-  seed?: number;
+  seed?: number | undefined;
   /** Most epochs of the models that train in epochs. */
-  epochs?: number;
+  epochs?: number | undefined;
   /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
-  options?: { [K in ModelName]?: ModelOptions[K] };
+  options?: { [K in ModelName]?: ModelOptions[K] } | undefined;
   /**
    * Whether the options that matter are searched on the validation users, those excepted that are given. By default
    * they are, all models with the same effort: a search may take the larger of 60 seconds and six fits of its model,
@@ -65,50 +65,50 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
    * when nothing more is to be gained. Without it each model has the given options and its defaults, and the report
    * says of which ones nobody knows whether they are good.
    */
-  search?: boolean;
+  search?: boolean | undefined;
   /** Whether every search has the same number of trials instead, whatever they take. It needs validation users. */
-  tune?: boolean;
+  tune?: boolean | undefined;
   /** Trials of each search with `tune`, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
-  budget?: number;
+  budget?: number | undefined;
   /**
    * Minutes by the clock that the comparison may take, above 0. What does not fit, trials of a search or whole models,
    * is left out, the costliest models first, and the report says what; it then depends on the machine. By default as
    * many as it needs.
    */
-  budgetMinutes?: number;
+  budgetMinutes?: number | undefined;
   /**
    * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to
    * the same result, and only the model that is kept of each search is trained once more. One of another job is
    * refused. It stays: remove it when the result is safe. By default there is none.
    */
-  journal?: string;
+  journal?: string | undefined;
   /**
    * Metrics of the test users with their list lengths. The main one, by which models are chosen, is measured in any
    * case. By default those of {@link evaluate}.
    */
-  metrics?: readonly MetricName[];
+  metrics?: readonly MetricName[] | undefined;
   /**
    * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
    */
-  split?: SplitOptions;
+  split?: SplitOptions | undefined;
   /**
    * Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it
    * has.
    */
-  examples?: boolean;
+  examples?: boolean | undefined;
   /** Kept with each model and in its file; anything that JSON can hold. */
-  info?: JsonLike;
+  info?: JsonLike | undefined;
   /**
    * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside
    * those before it is refused before any work. By default what is free, see {@link FitRun}.
    */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /**
    * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any
    * case; on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is
    * rejected, the work stops, and the promise is rejected with what was thrown.
    */
-  onProgress?: (progress: CompareProgress) => void;
+  onProgress?: ((progress: CompareProgress) => void) | undefined;
 }
 
 const KEYS = Object.keys({

@@ -341,10 +341,14 @@ fn read_sizes(path: &Path) -> Result<([u64; 3], bool)> {
 
 /// Fails for an id that is no line of a file.
 pub(crate) fn check_lines<'a>(mut ids: impl Iterator<Item = &'a str>, name: &dyn Display) -> Result<()> {
-    match ids.find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
+    let is_no_line = |id: &str| id.is_empty() || id.contains(['\n', '\r']);
+    // Whoever reads the file takes a byte order mark off its first line.
+    let first = ids.next().filter(|id| is_no_line(id) || id.starts_with('\u{feff}'));
+    match first.or_else(|| ids.find(|id| is_no_line(id))) {
         None => Ok(()),
         Some(id) => Err(Error::invalid_data(format!(
-            "id {id:?} does not fit into a line of {name}; allowed: ids without line breaks"
+            "id {id:?} does not fit into a line of {name}; allowed: ids without line breaks, and none with a byte order \
+             mark (U+FEFF) first"
         ))),
     }
 }
