@@ -56,13 +56,6 @@ describe('compareRepeatedly', () => {
     expect(difference!.ahead).toBe(0);
   });
 
-  test('shares budgetMinutes among the comparisons', async () => {
-    const run = { ...OPTIONS, repeat: 2, seed: 7, budgetMinutes: 30 };
-    const { report } = await compareRepeatedly(planted(), run);
-    expect(report.repeat.runs).toHaveLength(3);
-    expect(report.effort).toMatch(/; all within (10|9\.9\d?) minutes$/);
-  });
-
   test('takes one fold after the other, and seeds alone where the split stays', async () => {
     const folds = await compareRepeatedly(planted(), {
       ...OPTIONS,

@@ -20,10 +20,11 @@ import {
 import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/adaptive.js';
 import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
 import { findBest } from '../dist/search/find-best.js';
-import { canonical } from '../dist/search/journal.js';
+import { canonical, Journal } from '../dist/search/journal.js';
 import type { Search } from '../dist/search/search.js';
 import type { Point } from '../dist/search/spaces.js';
 import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
+import type { TrialResult } from '../dist/search/trials.js';
 import { recvae, whileItRuns } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -599,7 +600,14 @@ describe('an adaptive search', () => {
     expect(found.results.length).toBeLessThanOrEqual(trials);
     expect(found.results.length).toBeGreaterThanOrEqual(Math.min(trials, 3));
     expect(found.results[found.best]!.options.epochs).toBe(27);
+    expect(found.searched).toBe(true);
     found.model.dispose();
+    // The defaults are the best: nothing learns at lower rates.
+    const rates = { learningRate: { from: 1e-9, to: 5e-4, scale: 'log' }, latentDim: [4, 200] } as const;
+    const usual = await findBest({ ...search, space: rates, trials }, { data: split_, parallel: 1, allowed });
+    expect(usual.results.length).toBeLessThanOrEqual(trials);
+    expect(usual.searched).toBe(true);
+    usual.model.dispose();
   });
 
   test('of closed forms likewise', async () => {
@@ -646,6 +654,31 @@ describe('an adaptive search', () => {
       found.model.dispose();
     }
     straight.model.dispose();
+  });
+
+  test('whose time is over, and whose best trial was in the journal, gives the best that it has trained', async () => {
+    const data_ = await data();
+    const journal = Journal.open<TrialResult>(undefined, {});
+    const straight = await findBest({ ...search, trials: 4 }, { data: data_, parallel: 1, journal });
+    straight.model.dispose();
+    const [key] = journal.done.keys();
+    journal.done.set(key!, { ...journal.done.get(key!)!, validation: 0.99 });
+    const late = new AbortController();
+    let ended = 0;
+    const run = {
+      ...{ data: data_, parallel: 1, journal, signal: late.signal, late: late.signal },
+      onProgress: ({ result, found, epoch }: { result?: unknown; found?: boolean; epoch?: unknown }) => {
+        if (result && !found) ended += 1;
+        if (epoch && ended === 2) late.abort();
+      },
+    };
+    const found = await findBest({ ...search, trials: 12 }, run);
+    expect(found.cut).toBe(true);
+    expect(found.results.length).toBeGreaterThan(4);
+    const trained = found.results.slice(4).map(({ validation }) => validation!);
+    expect(found.results[found.best]!.validation).toBe(Math.max(...trained));
+    expect(found.model.options).toMatchObject(found.points[found.best]!);
+    found.model.dispose();
   });
 
   test('that is aborted fails, whatever it has tried', async () => {

@@ -80,7 +80,7 @@ export function addCompare(program: Command): void {
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option(
       '--budget-minutes <minutes>',
-      'take so long at most, with --repeat all together; what does not fit is left out and named',
+      'take so long at most, with --repeat each time; what does not fit is left out and named',
       parseNumber,
     )
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')

@@ -24,9 +24,7 @@ export interface RepeatOptions extends CompareOptions {
    * name ends in `.n`. A call that is made again goes on where it was.
    */
   journal?: string | undefined;
-  /**
-   * As {@link CompareOptions.budgetMinutes}, of all comparisons together: each one has an equal share of what is left.
-   */
+  /** As {@link CompareOptions.budgetMinutes}, of each comparison: all of them take so many times as long. */
   budgetMinutes?: number | undefined;
 }
 
@@ -122,14 +120,12 @@ export async function repeatOn(
   const others = Array.from({ length: repeat - 1 }, (_, at) => at + 1);
   const runs = 1 + others.length * (isDrawn ? 2 : 1);
   const journals = journalsOf(options.journal, runs);
-  const started = performance.now();
   let run = 0;
   const compareBy = (split: Split, draw: Draw): Promise<Comparison> => {
     run += 1;
     const number = run;
     return compareOn(split, input, {
       ...options,
-      ...shareOf(options, (performance.now() - started) / 60_000, runs - number + 1),
       journal: journals[number - 1],
       seed: draw.seed,
       examples: number === 1 && options.examples !== false,
@@ -149,15 +145,6 @@ export async function repeatOn(
     bySeed.push(measuredBy(letGo(await compareBy(data, draw)), draw));
   }
   return { ...first, report: { ...first.report, repeat: reportOf(first.report, bySplit, bySeed, populationOf(data)) } };
-}
-
-/** What one of so many comparisons may take of the minutes that are left after some. */
-function shareOf(
-  { budgetMinutes }: CompareOptions,
-  spent: number,
-  left: number,
-): Pick<CompareOptions, 'budgetMinutes'> {
-  return budgetMinutes === undefined ? {} : { budgetMinutes: Math.max(budgetMinutes - spent, 0) / left };
 }
 
 /** Another seed of the split, or another fold of the same one. */

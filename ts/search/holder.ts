@@ -23,6 +23,11 @@ export class Holder {
     return model;
   }
 
+  /** The trial whose model is held. */
+  get at(): number | undefined {
+    return this.#held?.at;
+  }
+
   /** Whether there is one. */
   get holds(): boolean {
     return this.#held !== undefined;

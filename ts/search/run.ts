@@ -125,9 +125,15 @@ class Adapting {
 
   async search(): Promise<Adapted> {
     try {
-      const engine = await this.#chosen().catch((thrown) => this.#keptOf(thrown));
+      let late = false;
+      const engine = await this.#chosen().catch((thrown) => {
+        late = true;
+        return this.#keptOf(thrown);
+      });
       const whole = [...this.#results.keys()].filter((at) => this.#isWhole(at));
-      const best = ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
+      // Where the time was over, there is none to train a better one again that a journal had.
+      const held = late ? this.#holder.at : undefined;
+      const best = held ?? ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
       const tried = this.#results.filter(({ validation }) => validation !== null).length;
       return {
         points: this.#points,
@@ -256,6 +262,7 @@ class Adapting {
   async #climb(epochs: number): Promise<AdaptiveSearch> {
     const { trials } = this.#search;
     const most = trials === undefined ? BEGINNING : trials - GO_ON;
+    this.#least = Math.min(this.#least, most);
     const reserved = GO_ON * this.#seconds(this.#usual ?? {}, WHOLE);
     this.#planned = most + GO_ON;
     this.#expected = most * this.#seconds(this.#usual ?? {}, { epochs }) + reserved;
@@ -321,9 +328,10 @@ class Adapting {
       },
     }).catch((thrown) => {
       // The first ones that have ended are as good as they would be.
-      const whole = points.findIndex((_, at) => ended[at] === undefined);
-      this.#points.length = start + whole;
-      this.#results.push(...ended.slice(0, whole));
+      const open = points.findIndex((_, at) => ended[at] === undefined);
+      const whole = ended.slice(0, open < 0 ? points.length : open);
+      this.#points.length = start + whole.length;
+      this.#results.push(...whole);
       throw thrown;
     });
     this.#results.push(...results);

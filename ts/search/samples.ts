@@ -13,9 +13,9 @@ export class Samples implements Disposable {
   }
 
   /** The sample of so many items. */
-  of(items: number, run: Abortable): Promise<Split> {
+  of(items: number, { signal }: Abortable): Promise<Split> {
     const made =
-      this.#made.get(items) ?? this.#data.sample({ users: Math.max(this.#data.train.nUsers, 2), items }, run);
+      this.#made.get(items) ?? this.#data.sample({ users: Math.max(this.#data.train.nUsers, 2), items }, { signal });
     this.#made.set(items, made);
     return made;
   }

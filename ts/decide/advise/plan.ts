@@ -94,7 +94,12 @@ export function planFor(data: Split, planning: Planning): Plan {
     if (users === undefined) refused.push({ model, why: tooLong(model, options, data, least) });
     else sizes.set(model, [half(users), users]);
   }
-  const warm = [...new Set([...sizes.values()].flat())];
+  const own = [...sizes.values()] as [number, number][];
+  // A network is judged beside those that can do with no more users than it, on their samples, too.
+  for (const [model, [, users]] of [...sizes] as [ModelName, [number, number]][]) {
+    sizes.set(model, [...new Set(own.filter(([, most]) => most <= users).flat())]);
+  }
+  const warm = [...new Set(own.flat())];
   for (const model of linear) sizes.set(model, [...warm, ...(most < all ? [half(most)] : []), most]);
   return { samples: bySize(sizes, [...planning.settings.keys()]), refused, smaller };
 }
