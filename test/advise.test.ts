@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inputWords } from '../dist/cli/advise.js';
 import { planFor } from '../dist/decide/advise/plan.js';
-import { type AdviceReport, type AdviseProgress, advise, Interactions, profile, split } from '../dist/index.js';
+import {
+  type AdviceReport,
+  type AdviseProgress,
+  advise,
+  estimateSeconds,
+  Interactions,
+  profile,
+  split,
+} from '../dist/index.js';
 import { CLI } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -293,6 +301,33 @@ describe('recvae advise', () => {
     expect(usual.map(({ users }) => users)).toEqual([1000, 2000, data.train.nUsers]);
     expect(costly.map(({ users }) => users)).toEqual([125, 250]);
     for (const { models } of [...usual, ...costly]) expect(models).toContain('als');
+  });
+
+  test('tries a network on the samples of those that take more time, beside which it is judged', async () => {
+    const data = await split(await Interactions.synth({ like: 'ml-20m', scale: 0.02, seed: 1 }), { seed: 1 });
+    const small = { hiddenDim: 16, latentDim: 8 };
+    const seconds = (epochs: number) =>
+      estimateSeconds('recvae', {
+        users: 1000,
+        items: data.train.nItems,
+        interactions: 100_000,
+        threads: 2,
+        options: { ...small, epochs },
+      });
+    const epochs = Math.ceil((1000 * 60) / seconds(1000)); // so many that 1,000 users take longer than a minute
+    const settings = Object.entries({
+      popularity: {},
+      ease: {},
+      'mult-vae': { ...small, epochs: 1 },
+      recvae: { ...small, epochs },
+    });
+    const { samples } = planFor(data, { settings: new Map(settings) as never, users: 2000 });
+    const on = (model: string) =>
+      samples.flatMap(({ users, models }) => (models.includes(model as never) ? [users] : []));
+    expect(on('recvae')).toHaveLength(2);
+    expect(on('recvae').at(-1)!).toBeLessThan(2000);
+    expect(on('mult-vae')).toEqual([...new Set([...on('recvae'), 1000, 2000])].sort((a, b) => a - b));
+    expect(on('ease')).toEqual(expect.arrayContaining(on('mult-vae')));
   });
 
   test('repeats the input in commands that a shell takes', () => {

@@ -133,7 +133,10 @@ export class TrialQueue {
     throw new RecvaeError(answer.error.code, answer.error.message);
   }
 
-  /** What comes of a job; `undefined` if another search that offered the same one took it back when it ended. */
+  /**
+   * What comes of a job; `undefined` if another search that offered the same one took it back when it ended, of which
+   * BullMQ 6.7 says nothing to those who wait (its issue 2341).
+   */
   async #answerOf(job: Job<Offered, Answer>, id: string): Promise<Answer | undefined> {
     const end = new AbortController();
     const gone = once(this.#gone, id, { signal: end.signal }).then(() => undefined);
