@@ -168,7 +168,10 @@ fn what_does_not_fit_is_not_written() {
             split(train("a\nb"), held_out(ids("v", 1), 1), held_out(ids("w", 1), 1)),
             "id \"a\\nb\" does not fit into a line of",
         ),
-        (split(train("\u{feff}a"), held_out(ids("v", 1), 1), held_out(ids("w", 1), 1)), "does not fit into a line of"),
+        (
+            split(train("\u{feff}a"), held_out(ids("v", 1), 1), held_out(ids("w", 1), 1)),
+            "id \"\\u{feff}a\" does not fit into a line of",
+        ),
         (
             split(train("a"), held_out(ids("v", 1), 1), held_out(ids("v", 1), 1)),
             "a user belongs to two parts of the split",
