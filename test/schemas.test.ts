@@ -129,7 +129,7 @@ const RUNS: [name: string, args: string[]][] = [
     ],
   ],
   ['ablate', [...RATED, '--epochs', '1', '--seeds', '1', ...SMALL, ...REFERENCE]],
-  ['compare', ['likes.csv', '--models', 'popularity,ease,als,blend', '--epochs', '4']],
+  ['compare', ['likes.csv', '--models', 'ease,edlae,als,blend', '--epochs', '4', '--seed', '3']],
   [
     'compare',
     [
