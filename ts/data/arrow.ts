@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { untilAborted } from '../runtime/abort.js';
-import { invalid } from '../runtime/check.js';
+import { invalid, isIterable } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
@@ -40,9 +40,7 @@ export async function readArrow(
   options: ColumnNames | undefined,
   signal: AbortSignal,
 ): Promise<native.NativeInteractions> {
-  const iterable = bytes as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
-  const isIterable = iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator];
-  if (typeof bytes === 'string' || !(isAnyArrayBuffer(bytes) || isIterable)) {
+  if (!isAnyArrayBuffer(bytes) && !isIterable(bytes)) {
     throw invalid('bytes', bytes, 'a Uint8Array, an ArrayBuffer or an iterable of Uint8Arrays');
   }
   const reader = guard(() => new native.NativeArrowReader(toJson(options)));

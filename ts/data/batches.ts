@@ -1,7 +1,7 @@
 /** Batches of columns on their way into the core. */
 import { types } from 'node:util';
 import { untilAborted } from '../runtime/abort.js';
-import { checkObject, invalid, knownKeys } from '../runtime/check.js';
+import { checkObject, invalid, isIterable, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { Thresholds } from '../runtime/options.generated.js';
@@ -52,10 +52,7 @@ export async function collect(
   signal?: AbortSignal,
   onValues?: () => void,
 ): Promise<native.NativeInteractions> {
-  const iterable = batches as Partial<Iterable<Batch> & AsyncIterable<Batch>> | null | undefined;
-  if (typeof batches === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
-    throw invalid('batches', batches, 'an iterable of {users, items}');
-  }
+  if (!isIterable(batches)) throw invalid('batches', batches, 'an iterable of {users, items}');
   const collected = guard(() => new native.NativeBatches(toJson(options)));
   let number = 0;
   for await (const batch of untilAborted(signal, batches)) {

@@ -1,5 +1,14 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkInstance, checkObject, checkRun, checkString, invalid, knownKeys, signalOf } from '../runtime/check.js';
+import {
+  checkInstance,
+  checkObject,
+  checkRun,
+  checkString,
+  invalid,
+  isIterable,
+  knownKeys,
+  signalOf,
+} from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
@@ -164,10 +173,7 @@ export class Interactions implements Disposable {
   ): Promise<Interactions> {
     const signal = signalOf(run);
     const builder = new native.NativeBuilder();
-    const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
-    if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
-      throw invalid('histories', histories, 'an iterable of {user, items}');
-    }
+    if (!isIterable(histories)) throw invalid('histories', histories, 'an iterable of {user, items}');
     let number = 0;
     for await (const history of untilAborted(signal, histories)) {
       const what = `history ${number}`;

@@ -1,5 +1,5 @@
 import type { Abortable } from '../runtime/abort.js';
-import { checkRun } from '../runtime/check.js';
+import { signalOf } from '../runtime/check.js';
 import { native } from '../runtime/native.js';
 import { running } from '../runtime/running.js';
 import type { Interactions } from './interactions.js';
@@ -66,9 +66,9 @@ function spread({ quantiles, mean }: native.NativeSpread): Spread {
  * const { perUser, gini, rareItems } = await profile(await Interactions.dataset('debian'));
  * ```
  */
-export async function profile(data: Interactions | Split, { signal }: Abortable = {}): Promise<Profile> {
+export async function profile(data: Interactions | Split, run: Abortable = {}): Promise<Profile> {
   const { native: handle } = trainingPart(data, 'data');
-  checkRun({ signal }, ['signal']);
+  const signal = signalOf(run);
   const { perUser, perItem, ...rest } = await running({ signal }, (run) => native.profile(handle, run));
   return { ...rest, perUser: spread(perUser), perItem: spread(perItem) };
 }

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { untilAborted } from '../runtime/abort.js';
-import { invalid } from '../runtime/check.js';
+import { invalid, isIterable } from '../runtime/check.js';
 import { toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
@@ -42,9 +42,7 @@ export async function readText(
     }
     return readPaths(fileURLToPath(source.href), options, signal);
   }
-  const stream = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
-  const isStream = typeof stream === 'object' && (stream?.[Symbol.asyncIterator] ?? stream?.[Symbol.iterator]);
-  if (!isStream || ArrayBuffer.isView(source)) {
+  if (typeof source !== 'object' || !isIterable(source) || ArrayBuffer.isView(source)) {
     throw invalid('source', source, "a path, a list of paths, a file: URL, '-' or an iterable of bytes or text");
   }
   return readStream(source as AsyncIterable<Uint8Array | string>, toJson(options), signal);

@@ -38,7 +38,7 @@ import {
 } from '../data/sources.js';
 import { type Cell, type Column, inPieces, writeCsv, writeParquet, writeText } from '../data/tables.js';
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkSignal, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { checkSignal, checkString, invalid, isIterable, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
@@ -354,8 +354,7 @@ export async function writeRecommendations(
   settings: Record<string, string> = {},
 ): Promise<number> {
   const write = writerFor(path);
-  const { [Symbol.asyncIterator]: isAsync, [Symbol.iterator]: isList } = (recommendations ?? {}) as never;
-  if (typeof isAsync !== 'function' && (typeof isList !== 'function' || typeof recommendations === 'string')) {
+  if (!isIterable(recommendations)) {
     throw invalid('recommendations', recommendations, 'an async iterable of results, such as recommendStream gives');
   }
   let users = 0;

@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { idOf, idsOf } from '../data/ids.js';
 import { onAbort, openIterator, unlessAborted } from '../runtime/abort.js';
-import { checkObject, invalid, knownKeys } from '../runtime/check.js';
+import { checkObject, invalid, isIterable, knownKeys } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
 import {
@@ -39,9 +39,8 @@ type Source = Iterator<UserRequest> | AsyncIterator<UserRequest>;
 
 /** The iterator of histories. */
 export function openHistories(histories: Iterable<UserRequest> | AsyncIterable<UserRequest>): Source {
-  const iterable = histories as Partial<Iterable<UserRequest> & AsyncIterable<UserRequest>> | null | undefined;
-  const isOne = typeof histories === 'object' && (iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator]);
-  if (!isOne) throw invalid('histories', histories, 'an iterable of {user, items}');
+  if (typeof histories !== 'object' || !isIterable(histories))
+    throw invalid('histories', histories, 'an iterable of {user, items}');
   return openIterator(histories);
 }
 

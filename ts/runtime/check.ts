@@ -78,6 +78,12 @@ export function checkStrings(value: unknown, what: string): asserts value is str
   if (wrong >= 0) throw invalid(`${what}[${wrong}]`, value[wrong], 'a string');
 }
 
+/** Whether it can be iterated over, at once or as it comes. A string is not taken for a list of its letters. */
+export function isIterable(value: unknown): boolean {
+  const one = value as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
+  return typeof value !== 'string' && typeof (one?.[Symbol.asyncIterator] ?? one?.[Symbol.iterator]) === 'function';
+}
+
 /** What an iterable hands out. A string is not taken for a list of its letters. */
 export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[] {
   const iterable = typeof value === 'object' && value !== null && typeof value[Symbol.iterator] === 'function';

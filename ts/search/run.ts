@@ -126,14 +126,10 @@ class Adapting {
 
   async search(): Promise<Adapted> {
     try {
-      let late = false;
-      const engine = await this.#chosen().catch((thrown) => {
-        late = true;
-        return this.#keptOf(thrown);
-      });
+      const engine = await this.#chosen().catch((thrown) => this.#keptOf(thrown));
       const whole = [...this.#results.keys()].filter((at) => this.#isWhole(at));
       // Where the time was over, there is none to train a better one again that a journal had.
-      const held = late ? this.#holder.at : undefined;
+      const held = this.#run.late?.aborted ? this.#holder.at : undefined;
       const best = held ?? ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
       const tried = this.#results.filter(({ validation }) => validation !== null).length;
       return {

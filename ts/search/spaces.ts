@@ -166,10 +166,7 @@ export function drawsOf(model: ModelName, space: Space, fixed: object, most: num
     const point = Object.fromEntries(draws.map(({ name, value }, index) => [name, value(uniforms[at + index]!)]));
     points.set(canonical(point), points.get(canonical(point)) ?? point);
   }
-  if (size <= most) {
-    for (const point of gridOf(model, space, fixed))
-      if (!points.has(canonical(point))) points.set(canonical(point), point);
-  }
+  if (size <= most) return distinct([...points.values(), ...gridOf(model, space, fixed)]);
   for (const point of points.values()) checkPoint(model, fixed, point);
   return [...points.values()];
 }

@@ -88,11 +88,11 @@ export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLim
   seed?: number | undefined;
   /** Bytes of `memoryLimit` that are held already. */
   beside?: number | undefined;
-  journal?: SearchRun['journal'] | undefined;
+  journal?: SearchRun['journal'];
   journalPath?: string | undefined;
-  samples?: SearchRun['samples'] | undefined;
+  samples?: SearchRun['samples'];
   deadline?: number | undefined;
-  late?: SearchRun['late'] | undefined;
+  late?: SearchRun['late'];
 }
 
 /** Whether {@link train} searches where there is something to search: that takes users to compare trials on. */
@@ -238,19 +238,15 @@ async function searched(
     extends: true,
     earlyStop: true,
   };
-  // A trial that is tried twice is in the journal the second time.
-  const seen = new Set<string>();
+  const before = new Set(run.journal?.done.keys());
   let journalled = 0;
   const found = await findBest(search, {
     ...rest,
     data,
     parallel: 1,
-    onProgress: ({ point, epoch, result, done, trial, found: isFound }) => {
-      if (result) {
-        const key = keyOf(trial, run);
-        if (isFound && !seen.has(key)) journalled += result.seconds;
-        seen.add(key);
-      }
+    onProgress: ({ point, epoch, result, done, trial }) => {
+      // Once, however often it is tried.
+      if (result && before.delete(keyOf(trial, run))) journalled += result.seconds;
       if (epoch) onStep({ stage: 'search', epoch, done });
       if (typeof result?.validation !== 'number') return;
       onStep({ stage: 'search', tried: searchedTrial(search, point, result)!, done });

@@ -39,21 +39,9 @@ pub(crate) struct FewNeighbours {
     pub(crate) operations: f64,
 }
 
-/// What was found out once: a copy has to find it again, and it is no part of what is equal.
-#[derive(Debug)]
+/// What was found out once, which is no part of what is equal.
+#[derive(Clone, Debug, Default)]
 struct Memo<T>(OnceLock<T>);
-
-impl<T> Default for Memo<T> {
-    fn default() -> Self {
-        Self(OnceLock::new())
-    }
-}
-
-impl<T> Clone for Memo<T> {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
 
 impl<T> PartialEq for Memo<T> {
     fn eq(&self, _: &Self) -> bool {
